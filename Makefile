@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The short commands; CMakeLists.txt does the work. `make help` lists them.
+PYTHON ?= $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || command -v python3)
+CLANG ?= $(shell command -v clang-14 || command -v clang || echo clang)
+PREFIX ?= /usr/local
+DESTDIR ?=
+# More for the configure step, for example CMAKE_FLAGS=-DSKEP_WERROR=OFF
+CMAKE_FLAGS ?=
+SOAK_SECONDS ?= 60
+JOBS ?= $(shell nproc)
+
+configure = cmake --preset $(1) -DSKEP_PYTHON=$(PYTHON) $(CMAKE_FLAGS) $(2) >/dev/null
+build = cmake --build --preset $(1) -j $(JOBS) -- --quiet
+
+.PHONY: all bootstrap build demo test bench soak check-all install format lint clean help
+
+all: build ## build library, command, Python package, tests and examples (default)
+
+bootstrap:
+	@tools/bootstrap.sh
+
+build: bootstrap
+	@$(call configure,release)
+	@$(call build,release)
+
+demo: build ## a 48 MiB array from process to process, and what it costs elsewhere
+	@PYTHONPATH=build/python $(PYTHON) examples/demo.py
+
+test: build ## every test of the normal build
+	@ctest --preset release
+
+bench: build ## measure; writes build/bench.json
+	@PYTHONPATH=build/python SKEP_BUILD=build $(PYTHON) bench/run.py
+
+soak: build ## random kill -9 for SOAK_SECONDS (60)
+	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/soak_test
+
+check-all: ## tests, style, sanitizers, clang, fuzz corpus
+	@tools/bootstrap.sh --all
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory lint
+	@echo "== address and undefined behaviour"
+	@$(call configure,asan)
+	@$(call build,asan)
+	@ctest --preset asan
+	@echo "== threads"
+	@$(call configure,tsan)
+	@$(call build,tsan)
+	@ctest --preset tsan --no-tests=ignore
+	@echo "== clang"
+	@$(call configure,clang,-DCMAKE_C_COMPILER=$(CLANG))
+	@$(call build,clang)
+	@ctest --preset clang
+	@echo "== fuzz corpus"
+	@$(call configure,fuzz,-DCMAKE_C_COMPILER=$(CLANG))
+	@$(call build,fuzz)
+	@ctest --preset fuzz --no-tests=ignore
+
+install: build ## PREFIX (/usr/local), DESTDIR; the Python package is installed by `pip install .`
+	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ] && command -v ldconfig >/dev/null; then ldconfig; fi
+
+format: ## clang-format over all C files
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
+
+lint: ## house rules, symbols, and the warnings of clang
+	@$(PYTHON) tools/tidy.py
+	@$(PYTHON) tools/symbols.py
+	@if command -v $(CLANG) >/dev/null; then \
+	        sed -e 's/#.*//' src/sources.txt | xargs -r -n 1 -P $(JOBS) $(CLANG) -fsyntax-only -std=gnu11 -D_GNU_SOURCE -pthread -Iinclude -Isrc \
+	                -Wall -Wextra -Wpedantic -Wconversion -Wimplicit-fallthrough -Wunreachable-code -Werror && echo "clang: no warnings"; \
+	else echo "lint: no clang here, skipped"; fi
+
+clean: ## remove every build folder
+	@rm -rf build build-*
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'

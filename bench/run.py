@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Run all benchmarks, print one table beside the targets, write $SKEP_BUILD/bench.json.
+
+run.py [PART ...]   only programs whose name contains one of the parts, for example: run.py lock python
+
+A target that is missed does not make the run fail: figures belong to the machine they were taken on.
+"""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
+SECONDS_MAX = 120  # of one program
+C_PROGRAMS = ["queue", "array", "heap", "lock", "hive"]
+PYTHON_PROGRAMS = ["python_queue", "python_array"]
+
+# (name, words of the parameters, kind, figure, peer): how the figures are judged.
+#   max, min      skep's median is at most / at least the figure
+#   times         skep's median is at most `figure` times the peer's
+#   faster        the peer's median is at least `figure` times skep's
+#   more          skep's median is at most `figure` more than the peer's
+TARGETS = [
+    ("array put -> first element", "4 KiB", "max", 500, "bare SPSC ring"),
+    ("array put -> first element", "48 MiB", "max", 500, "bare SPSC ring"),
+    ("array put -> first element", "1 GiB", "max", 500, "bare SPSC ring"),
+    ("messages 1->1", "one by one", "min", 25, "pipe"),
+    ("messages 1->1", "one by one", "min", 25, "bare SPSC ring"),
+    ("messages 1->1 many", "runs of 64", "min", 60, "bare SPSC ring"),
+    ("messages 2->2", "one by one", "min", 25, "pipe"),
+    ("messages 2->2 many", "runs of 64", "min", 60, None),
+    ("put + get uncontended", "", "max", 40, "pipe"),
+    ("round trip awake", "", "max", 200, None),
+    ("round trip adaptive", "", "max", 1000, None),
+    ("round trip blocking", "", "times", 1.15, "bare futex"),
+    ("idle CPU use", "one second", "max", 10, None),
+    ("idle CPU use", "500 messages", "max", 10, None),
+    ("alloc + free", "256 B", "max", 40, "malloc"),
+    ("alloc + free", "4 KiB", "max", 60, "malloc"),
+    ("alloc + free", "1 MiB", "max", 150, "malloc"),
+    ("lock + unlock uncontended", "", "times", 1.0, "robust shared pthread mutex"),
+    ("attach", "", "max", 100, "bare mmap"),
+    ("fork", "1000 arrays", "more", 1000, "plain fork"),
+    ("Python array put -> first element", "awake", "max", 5, None),
+    ("Python array put -> first element", "asleep", "times", 1.5, "bare futex wake-up"),
+    ("Python array put -> first element", "asleep", "faster", 3000, "multiprocessing.Queue"),
+    ("Python array put -> first element", "asleep", "faster", 6, "SharedMemory + Queue"),
+    ("Python ordinary array put -> first element", "", "times", 1.3, "warm memcpy"),
+    ("Python chain", "", "times", 1.3, "one process, warm"),
+    ("Python chain", "", "faster", 1, "SharedMemory + Queue"),
+    ("Python messages 1->1", "one by one", "min", 2.5, "multiprocessing.Queue"),
+    ("Python messages 1->1", "one by one", "min", 2.5, "multiprocessing.Pipe"),
+    ("Python messages 1->1 many", "", "min", 6, None),
+    ("Python round trip", "", "max", 6, "multiprocessing.Queue"),
+    ("Python round trip", "", "max", 6, "multiprocessing.Pipe"),
+]
+
+
+def command(program):
+    if program in PYTHON_PROGRAMS:
+        return [sys.executable, str(HERE / f"{program}.py")]
+    return [str(BUILD / "bench" / program)]
+
+
+def run(program):
+    """The rows that a program printed, also if it failed later."""
+    environment = dict(os.environ, PYTHONPATH=str(BUILD / "python"), PYTHONDONTWRITEBYTECODE="1")
+    try:
+        done = subprocess.run(command(program), env=environment, stdout=subprocess.PIPE, text=True, timeout=SECONDS_MAX)
+        output, failed = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as late:
+        output, failed = (late.stdout or b"").decode(), f"it took more than {SECONDS_MAX} s"
+    except OSError as error:
+        output, failed = "", error.strerror
+    if failed:
+        print(f"bench: {program} failed: {failed}", file=sys.stderr)
+    return [json.loads(line) for line in output.splitlines() if line.startswith("{")], not failed
+
+
+def find(rows, name, words, peer):
+    return next((row for row in rows if row["name"] == name and words in row["parameters"] and row["peer"] == peer), None)
+
+
+def judge(kind, figure, ours, theirs):
+    """Whether the target is reached; None if the peer is missing."""
+    if kind in ("max", "min"):
+        return ours <= figure if kind == "max" else ours >= figure
+    if theirs is None:
+        return None
+    return {"times": ours <= figure * theirs, "faster": theirs >= figure * ours, "more": ours <= theirs + figure}[kind]
+
+
+def target_text(kind, figure, unit):
+    return {"max": f"<= {figure:g} {unit}", "min": f">= {figure:g} {unit}", "times": f"<= {figure:g} x peer", "faster": f"{figure:g} x faster",
+            "more": f"<= {figure:g} {unit} more"}[kind]
+
+
+def table_line(rows, name, words, kind, figure, peer):
+    ours = find(rows, name, words, "skep")
+    if not ours:
+        return None
+    theirs = find(rows, name, words, peer)["median"] if peer and find(rows, name, words, peer) else None
+    reached = judge(kind, figure, ours["median"], theirs)
+    what = name + (f", {ours['parameters'].split(', pinned')[0].split(', not pinned')[0]}")
+    return [what, f"{ours['median']:g} {ours['unit']}", peer or "-", f"{theirs:g}" if theirs is not None else "-",
+            f"{ours['median'] / theirs:.3g}" if theirs else "-", target_text(kind, figure, ours["unit"]), {True: "yes", False: "no", None: "?"}[reached]]
+
+
+def print_table(rows):
+    lines = [["what", "skep", "peer", "peer's", "skep/peer", "target", "reached"]]
+    lines += [line for target in TARGETS if (line := table_line(rows, *target))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
+
+
+def main():
+    wanted = sys.argv[1:]
+    programs = [program for program in C_PROGRAMS + PYTHON_PROGRAMS if not wanted or any(part in program for part in wanted)]
+    rows, ok = [], bool(programs)
+    for program in programs:
+        print(f"bench: {program} ...", file=sys.stderr, flush=True)
+        found, fine = run(program)
+        rows += found
+        ok &= fine
+    print_table(rows)
+    (BUILD / "bench.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print(f"{len(rows)} rows in {BUILD / 'bench.json'}; {os.cpu_count()} cores, medians of interleaved rounds")
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Run the C examples as tests: what they print is checked, and that they leave nothing in /dev/shm.
+# ctest: timeout=120
+set -euo pipefail
+
+: "${SKEP_BUILD:=build}"
+examples=$SKEP_BUILD/examples
+
+left_over() { find /dev/shm -maxdepth 1 -name 'skep.*' 2>/dev/null | sort; }
+
+check() { # check NAME EXPECTED COMMAND...
+        local name=$1 expected=$2 found
+        shift 2
+        found=$(timeout 50 "$@") || { echo "$name: failed with $?; it printed:"; echo "$found"; exit 1; }
+        if [ "$found" != "$expected" ]; then
+                echo "$name: printed"; echo "$found"; echo "instead of"; echo "$expected"
+                exit 1
+        fi
+        echo "$name: ok"
+}
+
+before=$(left_over)
+frames=$(for i in 0 1 2 3 4 5 6 7 8 9; do echo "(1, 3, 2048, 2048) $i.0"; done)
+queue=$(for who in child parent; do echo "$who got 42"; echo "$who got 0 bytes"; echo "$who got hello"; done)
+for start in fork spawn; do
+        check "frames $start" "$frames" "$examples/frames" "$start"
+        check "queue_basic $start" "$queue" "$examples/queue_basic" "$start"
+done
+if [ "$(comm -13 <(echo "$before") <(left_over))" ]; then
+        echo "left in /dev/shm:"; comm -13 <(echo "$before") <(left_over)
+        exit 1
+fi

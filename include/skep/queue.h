@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * queue.h - many producers, many consumers, each message to exactly one consumer.
+ *
+ * ORDER   messages of one producing thread are received in the order put.  What was written before put() is visible
+ *         to the one who gets the message.
+ * CRASH   a message is there as a whole or not at all.  A slot that a dead producer claimed is skipped; a message that
+ *         a dead consumer had begun to take (or had borrowed) is put back and then comes out of order.
+ */
+#ifndef SKEP_QUEUE_H
+#define SKEP_QUEUE_H
+
+#include <skep/array.h>
+#include <skep/deadline.h>
+
+SKEP_BEGIN
+
+typedef struct skep_queue skep_queue;
+
+/** What a message is.  C and Python read the first two from one another. */
+enum skep_message_kind {
+        SKEP_MESSAGE_BYTES = 1,
+        SKEP_MESSAGE_ARRAY = 2,
+        SKEP_MESSAGE_PICKLE = 3, /* of Python; C may borrow its bytes, but skep_queue_get() refuses it */
+};
+
+/** Never spin before sleeping. */
+#define SKEP_QUEUE_NO_SPIN 1u
+
+struct skep_queue_options {
+        size_t options_bytes; /* set by SKEP_QUEUE_OPTIONS() */
+        const char *name;     /* borrowed; unique in the hive. NULL: anonymous */
+        uint64_t capacity;    /* messages that fit, exactly. 0: unbounded */
+        uint32_t slot_bytes;  /* largest message kept in its slot, rounded up; larger ones lie in a block. 0: 104; at most 4096 */
+        uint32_t flags;       /* SKEP_QUEUE_NO_SPIN */
+};
+
+#define SKEP_QUEUE_OPTIONS(...) \
+        (&(const struct skep_queue_options){.options_bytes = sizeof(struct skep_queue_options), __VA_ARGS__})
+
+/**
+ * Make a queue.
+ * @param ret_queue  gives the handle; end with skep_queue_unref()
+ * @return 0; -EEXIST; -EINVAL; -ENAMETOOLONG; -ENOSPC; -ENOMEM; -EUSERS; -E2BIG
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_create(skep_hive *hive, const struct skep_queue_options *options, skep_queue **ret_queue);
+
+/** Find a queue by name. @return 0; -ENOENT; -EPROTOTYPE; -ENOMEM */
+SKEP_API SKEP_NODISCARD int skep_queue_open(skep_hive *hive, const char *name, skep_queue **ret_queue);
+
+/** Find a queue by reference. @return 0; -ESTALE; -EPROTOTYPE; -ENOMEM */
+SKEP_API SKEP_NODISCARD int skep_queue_attach(skep_hive *hive, skep_block reference, skep_queue **ret_queue);
+
+/** What skep_queue_attach() takes; may be sent as bytes. */
+SKEP_API skep_block skep_queue_reference(const skep_queue *queue);
+SKEP_API skep_hive *skep_queue_hive(const skep_queue *queue);
+
+/** Drop the handle; the queue and its messages go with the last claim of all members. @param queue  NULL is allowed @return NULL */
+SKEP_API skep_queue *skep_queue_unref(skep_queue *queue);
+
+/**
+ * Append a copy of a message.
+ * @param message  borrowed, @p bytes long; may be NULL if @p bytes is 0
+ * @return 0; -ETIMEDOUT full until the deadline; -ESHUTDOWN closed; -ENOSPC hive full; -EINVAL; -EUSERS
+ * Blocks: while full, until @p deadline.
+ * Cost: one compare-and-swap, one exchange and one copy; a system call only if a consumer sleeps.
+ * Source: head of src/ring/ring.c.
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_put(skep_queue *queue, const void *message, size_t bytes, skep_deadline deadline);
+
+/**
+ * Take the next message, of kind BYTES, into the caller's memory.
+ * @param buffer     borrowed, @p capacity_bytes long
+ * @param ret_bytes  length of the message; also written with -EMSGSIZE
+ * @return 0; -ETIMEDOUT empty; -ESHUTDOWN closed and drained; -EMSGSIZE and -EPROTOTYPE (another kind) leave the message
+ *         in the queue; -EUSERS
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_get(skep_queue *queue, void *buffer, size_t capacity_bytes, size_t *ret_bytes, skep_deadline deadline);
+
+/** A run of bytes. */
+struct skep_bytes {
+        const void *data;
+        size_t bytes;
+};
+
+/**
+ * Append many messages in order; one wake-up for all.
+ * @param ret_count  how many were put; written always, also on failure
+ * @return 0 all; as skep_queue_put() if not all
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_put_many(skep_queue *queue, const struct skep_bytes *messages, size_t count, size_t *ret_count, skep_deadline deadline);
+
+/**
+ * Wait for one message, then take as many as are there and fit.
+ * @param buffer    borrowed; the messages lie in it one behind the other, each at a multiple of 8
+ * @param messages  borrowed, [count_max]; where each lies
+ * @param ret_count at least 1 on success
+ * @return as skep_queue_get(), for the first message
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_get_many(skep_queue *queue, void *buffer, size_t capacity_bytes, struct skep_bytes *messages, size_t count_max,
+                                                size_t *ret_count, skep_deadline deadline);
+
+/** Append a reference to an array: the bytes stay where they are, both sides then see the same elements.
+ *  @return as skep_queue_put(); -EMSGSIZE the description (16 + 8 bytes per dimension, 16 if strided) exceeds slot_bytes;
+ *          -EINVAL array of another hive */
+SKEP_API SKEP_NODISCARD int skep_queue_put_array(skep_queue *queue, skep_array *array, skep_deadline deadline);
+
+/** Take the next message, an array. @param ret_array  gives one reference @return as skep_queue_get(); -ENOMEM */
+SKEP_API SKEP_NODISCARD int skep_queue_get_array(skep_queue *queue, skep_array **ret_array, skep_deadline deadline);
+
+/** Memory lent for a message.  Fields below `kind` are the library's. */
+struct skep_loan {
+        void *data;       /* borrowed until the loan ends */
+        size_t bytes;     /* length */
+        uint32_t kind;    /* enum skep_message_kind */
+        uint32_t state;
+        skep_queue *queue;
+        uint64_t block;
+        uint64_t position;
+        uint64_t segment;
+        uint64_t agent;
+};
+
+/**
+ * Lend memory for a message of @p bytes (at least 1): write into it, then commit or abandon.  Nothing is copied.
+ * Holds no place in the queue, so a slow writer keeps nobody waiting.
+ * @return 0; -ENOSPC; -ESHUTDOWN; -EINVAL; -EUSERS
+ * Crash: abandoned by the reaper.
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_reserve(skep_queue *queue, size_t bytes, struct skep_loan *ret_loan);
+
+/**
+ * Append what was written. @param kind  BYTES or PICKLE @param bytes  at most what was reserved
+ * @return 0, the loan has ended; otherwise as skep_queue_put() and the loan goes on
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_commit(struct skep_loan *loan, uint32_t kind, size_t bytes, skep_deadline deadline);
+
+/** End a loan of skep_queue_reserve() without a message. */
+SKEP_API void skep_queue_abandon(struct skep_loan *loan);
+
+/**
+ * Look at the next message, of any kind, where it lies.  It counts as taken when it is given back; until then its slot
+ * stays occupied, and if the borrower dies the message returns to the queue.  For an array, `data` is its description and
+ * skep_loan_array() gives the array.
+ * @return as skep_queue_get() without -EMSGSIZE and -EPROTOTYPE
+ * Threads: give back by the thread that borrowed.
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_borrow(skep_queue *queue, struct skep_loan *ret_loan, skep_deadline deadline);
+
+/** End a loan of skep_queue_borrow(): the message is taken. */
+SKEP_API void skep_queue_give_back(struct skep_loan *loan);
+
+/** End a loan of skep_queue_borrow(): the message stays in the queue. */
+SKEP_API void skep_queue_put_back(struct skep_loan *loan);
+
+/** The array of a borrowed message. @param ret_array  gives one reference that outlives the loan @return 0; -EPROTOTYPE; -EBADMSG; -ENOMEM */
+SKEP_API SKEP_NODISCARD int skep_loan_array(const struct skep_loan *loan, skep_array **ret_array);
+
+/** No more puts, by anybody; gets drain what is there. @return 0 */
+SKEP_API int skep_queue_close(skep_queue *queue);
+
+/** Drop all messages that are there now. @param ret_count  may be NULL @return 0; -EUSERS */
+SKEP_API int skep_queue_drain(skep_queue *queue, uint64_t *ret_count);
+
+/** Messages in the queue: exact when nobody is at work on it. */
+SKEP_API uint64_t skep_queue_size(const skep_queue *queue);
+/** Messages that fit; 0: unbounded. */
+SKEP_API uint64_t skep_queue_capacity(const skep_queue *queue);
+SKEP_API int skep_queue_is_empty(const skep_queue *queue);
+SKEP_API int skep_queue_is_full(const skep_queue *queue);
+SKEP_API int skep_queue_is_closed(const skep_queue *queue);
+
+/**
+ * A descriptor for poll, select or epoll that is readable while the queue has messages or is closed.  Made when first
+ * asked for, together with a thread of this process that watches the queue; a get that finds the queue empty makes it
+ * unreadable again.  May be readable once too often (another member was quicker): use skep_nowait() then.
+ * @return descriptor >= 0, borrowed, valid until the handle ends; -EMFILE; -ENOMEM; -EAGAIN no thread
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_fd(skep_queue *queue);
+
+SKEP_END
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * skep.h - everything.  Include this one; each noun has its own header beneath.
+ *
+ * CONVENTIONS, said once for all headers
+ *   int results    0 done; negative: failed, an -E... value listed at the call, nothing changed;
+ *                  positive: done, with news (error.h).  No errno, no thread-local, nothing is printed.
+ *   ret_x          written only on success.
+ *   options        first field is the struct's own size, filled by the macro; zero means default; NULL: all defaults.
+ *   deadline       absolute (deadline.h).  Signals do not end a wait.
+ *   Threads        every call may be made from any thread, on the same handle too, unless said otherwise.
+ *   fork           a handle is valid in the child: the child is a member of its own, made by the fork handlers
+ *                  before fork() returns, and claims what its parent claimed.  Loans stay with the parent.
+ *   Crash          "the caller dies inside" means SIGKILL at any instruction.
+ */
+#ifndef SKEP_SKEP_H
+#define SKEP_SKEP_H
+
+#define SKEP_VERSION_MAJOR 0
+#define SKEP_VERSION_MINOR 1
+#define SKEP_VERSION_PATCH 0
+#define SKEP_VERSION "0.1.0"
+
+#include <skep/array.h>
+#include <skep/block.h>
+#include <skep/deadline.h>
+#include <skep/error.h>
+#include <skep/hive.h>
+#include <skep/lock.h>
+#include <skep/process.h>
+#include <skep/queue.h>
+
+#endif

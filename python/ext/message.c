@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * message.c - which object goes as what kind of message
+ *
+ *   object                                     message   the receiver gets
+ *   bytes                                      BYTES     bytes
+ *   numpy.ndarray in the queue's hive          ARRAY     the same memory
+ *   numpy.ndarray elsewhere, plain elements    ARRAY     memory of its own: copied once, into the hive
+ *   everything else                            PICKLE    what pickle makes of it
+ *
+ * An ndarray goes by pickle if it has no elements, or elements that a hive does not know (structures, text, foreign byte
+ * order), or more dimensions than a slot can describe.
+ */
+#include "state.h"
+
+#include <errno.h>
+#include <string.h>
+
+int message_put_failed(struct core_state *state, skep_queue *queue, int result, uint64_t bytes)
+{
+        if (result == -ETIMEDOUT)
+                PyErr_SetNone(state->full);
+        else if (result == -ESHUTDOWN)
+                PyErr_SetString(PyExc_ValueError, "Queue is closed"); /* queue_type.c knows whose */
+        else
+                raise_result(state, result, skep_queue_hive(queue), bytes);
+        return -1;
+}
+
+/* --- bytes --- */
+
+struct bytes_context {
+        skep_queue *queue;
+        const void *data;
+        size_t bytes;
+};
+
+static int attempt_bytes(void *pointer, skep_deadline deadline)
+{
+        struct bytes_context *context = pointer;
+
+        return skep_queue_put(context->queue, context->data, context->bytes, deadline);
+}
+
+static int put_bytes(struct core_state *state, skep_queue *queue, PyObject *object, const struct patience *patience)
+{
+        struct bytes_context context = {.queue = queue, .data = PyBytes_AS_STRING(object), .bytes = (size_t)PyBytes_GET_SIZE(object)};
+        int result;
+
+        /* A large message is copied once, however many slices the wait for a place takes. */
+        if (context.bytes >= COPY_WITHOUT_GIL_BYTES) {
+                Py_buffer part = {.buf = PyBytes_AS_STRING(object), .len = PyBytes_GET_SIZE(object)};
+
+                return put_parts(state, queue, SKEP_MESSAGE_BYTES, &part, 1, patience);
+        }
+        result = wait_for(attempt_bytes, &context, patience, false);
+        return result == 0 ? 0 : message_put_failed(state, queue, result, context.bytes);
+}
+
+static PyObject *load_bytes(const struct skep_loan *loan)
+{
+        PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)loan->bytes);
+
+        if (bytes)
+                copy_bytes(PyBytes_AS_STRING(bytes), loan->data, loan->bytes);
+        return bytes;
+}
+
+/* --- arrays --- */
+
+/* Fetch what is needed of numpy, which somebody has imported or may be imported. @return 0; -1 with an exception */
+static int numpy_adopt(struct core_state *state, PyObject *numpy)
+{
+        PyObject *ndarray = PyObject_GetAttrString(numpy, "ndarray");
+        PyObject *asarray = PyObject_GetAttrString(numpy, "asarray");
+        PyObject *copyto = PyObject_GetAttrString(numpy, "copyto");
+
+        if (!ndarray || !asarray || !copyto) {
+                Py_XDECREF(ndarray);
+                Py_XDECREF(asarray);
+                Py_XDECREF(copyto);
+                return -1;
+        }
+        Py_XSETREF(state->ndarray, ndarray);
+        Py_XSETREF(state->numpy_asarray, asarray);
+        Py_XSETREF(state->numpy_copyto, copyto);
+        return 0;
+}
+
+static bool is_ndarray(struct core_state *state, PyObject *object)
+{
+        PyTypeObject *type = Py_TYPE(object);
+        PyObject *name, *numpy;
+
+        if (state->ndarray)
+                return (PyObject *)type == state->ndarray;
+        if (strcmp(type->tp_name, "numpy.ndarray") != 0)
+                return false;
+        name = PyUnicode_InternFromString("numpy");
+        numpy = name ? PyImport_GetModule(name) : NULL;
+        if (numpy && numpy_adopt(state, numpy) < 0)
+                Py_CLEAR(numpy);
+        PyErr_Clear(); /* numpy half imported: then it is an object like any other */
+        Py_XDECREF(numpy);
+        Py_XDECREF(name);
+        return state->ndarray && (PyObject *)type == state->ndarray;
+}
+
+struct array_object *message_array_beneath(struct core_state *state, PyObject *ndarray)
+{
+        PyObject *object = ndarray;
+        struct array_object *found = NULL;
+
+        Py_INCREF(object);
+        while (is_ndarray(state, object)) {
+                PyObject *base = PyObject_GetAttr(object, state->name_base);
+
+                Py_DECREF(object);
+                if (!base) {
+                        PyErr_Clear();
+                        return NULL;
+                }
+                object = base;
+        }
+        if (PyMemoryView_Check(object)) {
+                PyObject *exporter = PyMemoryView_GET_BUFFER(object)->obj;
+
+                if (exporter && Py_TYPE(exporter) == state->array_type)
+                        found = (struct array_object *)exporter;
+        } else if (Py_TYPE(object) == state->array_type) {
+                found = (struct array_object *)object;
+        }
+        Py_DECREF(object); /* borrowed from here on: ndarray keeps it */
+        return found;
+}
+
+struct array_context {
+        skep_queue *queue;
+        skep_array *array;
+};
+
+static int attempt_array(void *pointer, skep_deadline deadline)
+{
+        struct array_context *context = pointer;
+
+        return skep_queue_put_array(context->queue, context->array, deadline);
+}
+
+#define NOT_AS_ARRAY 1 /* beside 0 and -1: send it in another way */
+
+/* @param array  taken @return 0; -1 with an exception; NOT_AS_ARRAY */
+static int put_array_take(struct core_state *state, skep_queue *queue, skep_array *array, const struct patience *patience)
+{
+        struct array_context context = {.queue = queue, .array = array};
+        int result = wait_for(attempt_array, &context, patience, false);
+        uint64_t bytes = skep_array_bytes(array);
+
+        skep_array_unref(array);
+        if (result == -EMSGSIZE)
+                return NOT_AS_ARRAY;
+        return result == 0 ? 0 : message_put_failed(state, queue, result, bytes);
+}
+
+static const uint64_t *view_shape(const Py_buffer *view)
+{
+        return (const uint64_t *)view->shape;
+}
+
+/* The strides, or NULL if they are those of C order, which makes a shorter description. */
+static const int64_t *view_strides(const Py_buffer *view)
+{
+        return PyBuffer_IsContiguous(view, 'C') ? NULL : (const int64_t *)view->strides;
+}
+
+/* The memory of @view lies in that of @beneath: send a reference. */
+static int put_shared(struct core_state *state, skep_queue *queue, struct array_object *beneath, const Py_buffer *view, uint32_t element,
+                      const struct patience *patience)
+{
+        const char *block = (const char *)skep_array_data(beneath->array) - skep_array_offset(beneath->array);
+        skep_array *array;
+        int result = skep_array_view(beneath->array, element, (uint64_t)((const char *)view->buf - block), (uint32_t)view->ndim,
+                                     view_shape(view), view_strides(view), &array);
+
+        if (result == -EINVAL)
+                return NOT_AS_ARRAY; /* numpy can be talked into strides beyond the block */
+        if (result < 0)
+                return message_put_failed(state, queue, result, (uint64_t)view->len);
+        return put_array_take(state, queue, array, patience);
+}
+
+/* Another order than C or Fortran: numpy does it best. */
+static int copy_through_numpy(struct core_state *state, PyObject *hive, skep_array *array, PyObject *ndarray)
+{
+        PyObject *target = array_wrap(state, hive, skep_array_ref(array));
+        PyObject *seen = target ? PyObject_CallFunctionObjArgs(state->numpy_asarray, target, NULL) : NULL;
+        PyObject *done = seen ? PyObject_CallFunctionObjArgs(state->numpy_copyto, seen, ndarray, NULL) : NULL;
+
+        Py_XDECREF(done);
+        Py_XDECREF(seen);
+        Py_XDECREF(target);
+        return done ? 0 : -1;
+}
+
+/* Fortran order is C order of the reversed shape: keep the order, copy in one piece, look at it the other way round. */
+static int see_as(skep_array **array, uint32_t element, const Py_buffer *view)
+{
+        skep_array *seen;
+        int result = skep_array_view(*array, element, skep_array_offset(*array), (uint32_t)view->ndim, view_shape(view),
+                                     (const int64_t *)view->strides, &seen);
+
+        if (result < 0)
+                return result;
+        skep_array_unref(*array);
+        *array = seen;
+        return 0;
+}
+
+static int put_copied(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *ndarray, const Py_buffer *view, uint32_t element,
+                      const struct patience *patience)
+{
+        bool c_order = PyBuffer_IsContiguous(view, 'C'), reversed = !c_order && PyBuffer_IsContiguous(view, 'F');
+        uint64_t shape[SKEP_ARRAY_DIMENSION_MAX];
+        struct skep_array_options options = {
+                .options_bytes = sizeof(options),
+                .element = element,
+                .dimension_count = (uint32_t)view->ndim,
+                .shape = shape,
+                .flags = SKEP_ARRAY_UNINITIALIZED,
+        };
+        skep_array *array;
+        int result;
+
+        for (int i = 0; i < view->ndim; i++)
+                shape[i] = (uint64_t)view->shape[reversed ? view->ndim - 1 - i : i];
+        if ((size_t)view->len < COPY_WITHOUT_GIL_BYTES) {
+                result = skep_array_create(skep_queue_hive(queue), &options, &array);
+        } else {
+                Py_BEGIN_ALLOW_THREADS
+                result = skep_array_create(skep_queue_hive(queue), &options, &array);
+                Py_END_ALLOW_THREADS
+        }
+        if (result < 0)
+                return message_put_failed(state, queue, result, (uint64_t)view->len);
+        if (c_order || reversed) {
+                copy_bytes(skep_array_data(array), view->buf, (size_t)view->len);
+                result = reversed ? see_as(&array, element, view) : 0;
+                if (result < 0)
+                        message_put_failed(state, queue, result, (uint64_t)view->len);
+        } else {
+                result = copy_through_numpy(state, hive, array, ndarray);
+        }
+        if (result < 0) {
+                skep_array_unref(array);
+                return -1;
+        }
+        return put_array_take(state, queue, array, patience);
+}
+
+/* @return 0; -1 with an exception; NOT_AS_ARRAY */
+static int put_ndarray(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *ndarray, const struct patience *patience)
+{
+        struct array_object *beneath;
+        Py_buffer view;
+        uint32_t element;
+        int result = NOT_AS_ARRAY;
+
+        if (PyObject_GetBuffer(ndarray, &view, PyBUF_FULL_RO) < 0) {
+                PyErr_Clear(); /* elements without a format, such as datetime64 */
+                return NOT_AS_ARRAY;
+        }
+        element = element_from_format(view.format);
+        if (element && view.len > 0 && view.ndim <= SKEP_ARRAY_DIMENSION_MAX && view.itemsize == (Py_ssize_t)skep_element_bytes(element)) {
+                beneath = message_array_beneath(state, ndarray);
+                if (beneath && skep_array_hive(beneath->array) == skep_queue_hive(queue))
+                        result = put_shared(state, queue, beneath, &view, element, patience);
+                if (result == NOT_AS_ARRAY)
+                        result = put_copied(state, queue, hive, ndarray, &view, element, patience);
+        }
+        PyBuffer_Release(&view);
+        return result;
+}
+
+static PyObject *load_array(struct core_state *state, PyObject *hive, const struct skep_loan *loan)
+{
+        PyObject *wrapped, *seen;
+        skep_array *array;
+        int result = skep_loan_array(loan, &array);
+
+        if (result < 0)
+                return raise_result(state, result, NULL, 0);
+        wrapped = array_wrap(state, hive, array);
+        if (!wrapped)
+                return NULL;
+        if (!state->ndarray && !state->numpy_missing) {
+                PyObject *numpy = PyImport_ImportModule("numpy");
+
+                if (!numpy || numpy_adopt(state, numpy) < 0) {
+                        if (!PyErr_ExceptionMatches(PyExc_ImportError)) {
+                                Py_XDECREF(numpy);
+                                Py_DECREF(wrapped);
+                                return NULL;
+                        }
+                        PyErr_Clear();
+                        state->numpy_missing = true;
+                }
+                Py_XDECREF(numpy);
+        }
+        if (!state->ndarray)
+                return wrapped;
+        seen = PyObject_CallFunctionObjArgs(state->numpy_asarray, wrapped, NULL);
+        Py_DECREF(wrapped);
+        return seen;
+}
+
+/* --- any object --- */
+
+int message_put(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *object, const struct patience *patience)
+{
+        if (PyBytes_CheckExact(object))
+                return put_bytes(state, queue, object, patience);
+        if (is_ndarray(state, object)) {
+                int result = put_ndarray(state, queue, hive, object, patience);
+
+                if (result != NOT_AS_ARRAY)
+                        return result;
+        }
+        return pickle_put(state, queue, object, patience);
+}
+
+PyObject *message_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan)
+{
+        switch (loan->kind) {
+        case SKEP_MESSAGE_BYTES:
+                return load_bytes(loan);
+        case SKEP_MESSAGE_ARRAY:
+                return load_array(state, hive, loan);
+        case SKEP_MESSAGE_PICKLE:
+                return pickle_load(state, loan);
+        default:
+                return raise_result(state, -EBADMSG, NULL, 0);
+        }
+}

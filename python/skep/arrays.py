@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NumPy arrays born in a hive.
+
+They are ordinary numpy.ndarray objects whose memory lies in shared memory.  Put on a queue of the same hive, as
+themselves or as a view, they go by reference: nothing is copied and both sides see the same elements (whoever writes
+them at the same time needs a lock).  Pickled, copied or nested in other objects they behave like any array.
+
+Element types: bool, all integers and floats up to 64 bits and the two complex types, in native byte order.
+"""
+from . import _core
+from .hive import default_hive
+
+__all__ = ['empty', 'zeros', 'ones', 'full', 'array', 'asarray']
+
+
+def _new(shape, dtype, zero, hive):
+    import numpy
+    dtype = numpy.dtype(dtype)
+    if not dtype.isnative:
+        raise TypeError(f'a hive has no elements of type {dtype!r}')
+    # Array refuses by name what it does not know.
+    return numpy.asarray(_core.Array(default_hive() if hive is None else hive, shape, dtype.name, zero))
+
+
+def empty(shape, dtype=float, *, hive=None):
+    """An array with undefined contents.  MemoryError: the hive is full.  Cost: fast while warm memory is there."""
+    return _new(shape, dtype, False, hive)
+
+
+def zeros(shape, dtype=float, *, hive=None):
+    """An array of zeros."""
+    return _new(shape, dtype, True, hive)
+
+
+def ones(shape, dtype=float, *, hive=None):
+    """An array of ones."""
+    return full(shape, 1, dtype, hive=hive)
+
+
+def full(shape, fill_value, dtype=None, *, hive=None):
+    """An array filled with a value; dtype None: that of the value."""
+    if dtype is None:
+        import numpy
+        dtype = numpy.asarray(fill_value).dtype
+    result = _new(shape, dtype, False, hive)
+    result[...] = fill_value
+    return result
+
+
+def array(obj, dtype=None, *, hive=None):
+    """A copy of an array or a nested sequence, in the hive."""
+    import numpy
+    source = numpy.asarray(obj, dtype=dtype)
+    result = _new(source.shape, source.dtype, False, hive)
+    result[...] = source
+    return result
+
+
+def asarray(obj, dtype=None, *, hive=None):
+    """The object itself if it is an array in the hive already (of that dtype), else a copy there."""
+    import numpy
+    beneath = _core.array_beneath(obj)
+    if beneath is not None and beneath.hive is (default_hive() if hive is None else hive):
+        if dtype is None or obj.dtype == numpy.dtype(dtype):
+            return obj
+    return array(obj, dtype, hive=hive)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hives: the shared memory in which queues and arrays live, and how a process comes to share its parent's.
+
+Each process has one default hive, anonymous, made when it is first needed.  A child started through skep has its
+parent's: by fork it is a member already, by spawn and forkserver it gets the descriptor, one for each hive, and attaches.
+
+A reference to an object in a hive can be pickled at any time and means something in any process that is a member of that
+hive.  It does not keep the object alive.
+"""
+import os
+import threading
+import weakref
+
+from multiprocessing import reduction
+from multiprocessing.context import get_spawning_popen
+
+from . import _core
+
+__all__ = ['Hive', 'default_hive']
+
+_lock = threading.RLock()
+_members = weakref.WeakValueDictionary()  # identity -> Hive of this process
+_default = None
+
+
+def _identity_of(fd):
+    """What distinguishes the file of a hive from all others while somebody has it open."""
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
+
+
+class Hive(_core.Hive):
+    """Membership in a hive, one region of shared memory with all its objects.
+
+    Made by Hive.create(name=None, capacity=0, persistent=False), Hive.open(name) or Hive.attach(fd).
+    As a context manager it closes itself.
+    """
+
+    @classmethod
+    def create(cls, name=None, capacity=0, persistent=False, **options):
+        """Make a hive and join it; capacity in bytes, 0: the machine's memory.  FileExistsError: the name is taken."""
+        return super().create(name, capacity, persistent, **options)._register()
+
+    @classmethod
+    def open(cls, name):
+        """Join the hive of that name.  FileNotFoundError: there is none."""
+        return super().open(name)._register()
+
+    @classmethod
+    def attach(cls, fd):
+        """Join the hive behind a descriptor, which stays the caller's.  HiveError: it is none."""
+        return super().attach(fd)._register()
+
+    def _register(self):
+        self.identity = _identity_of(self.fd)
+        # A process may join a hive twice; then objects are shared through the first membership.
+        _members.setdefault(self.identity, self)
+        return self
+
+    def close(self):
+        """Leave the hive, when the last of its queues and arrays in this process is gone."""
+        with _lock:
+            if _members.get(getattr(self, 'identity', None)) is self:
+                del _members[self.identity]
+        super().close()
+
+    def queue(self, name=None, create=False, maxsize=0):
+        """The queue of that name, a skep.queues.Queue.  FileNotFoundError: there is none.
+
+        With create=True it is made: FileExistsError if it is there.  Without a name a new anonymous one is made.
+        """
+        from .queues import Queue
+        if create or name is None:
+            return Queue._make(self, maxsize, name)
+        return Queue.open(self, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.close()
+
+    def __reduce__(self):
+        if self.closed:
+            raise ValueError('the hive is closed')
+        popen = get_spawning_popen()
+        if popen is None:
+            return _member_of, (self.identity,)
+        return _join, (self.identity, _descriptor_for(popen, self))
+
+    def __repr__(self):
+        if self.closed:
+            return f'<{type(self).__name__} closed>'
+        return f'<{type(self).__name__} member={self.member} identity={self.identity}>'
+
+
+def default_hive():
+    """The hive of this process in which queues and arrays are made, unless said otherwise."""
+    global _default
+    if _default is None:
+        with _lock:
+            if _default is None:
+                _default = Hive.create()
+    return _default
+
+
+def _set_default_hive(hive):
+    global _default
+    _default = hive
+
+
+# --- the way to a child -----------------------------------------------------------------------------------------------
+
+def _descriptor_for(popen, hive):
+    """The descriptor of the hive as the child will know it: one for each hive, however many objects are sent."""
+    handed_over = popen.__dict__.setdefault('_skep_descriptors', {})
+    if hive.identity not in handed_over:
+        handed_over[hive.identity] = reduction.DupFd(hive.fd)
+    return handed_over[hive.identity]
+
+
+def _keep_until_child_ends(popen, obj):
+    """Hold an object for a child that has its reference only and may attach late, even if the parent drops it."""
+    popen.__dict__.setdefault('_skep_kept', []).append(obj)
+
+
+def _member_of(identity):
+    """Unpickle a hive sent to a process that should be a member."""
+    hive = _members.get(identity)
+    if hive is None:
+        raise RuntimeError(
+            'this process is not a member of the hive that the object lives in; start it through skep (as a '
+            'Process, or a worker of a Pool or executor, of a skep context), or open the hive by name first')
+    return hive
+
+
+def _join(identity, descriptor):
+    """Unpickle a hive in a child that is being spawned."""
+    fd = descriptor.detach()
+    with _lock:
+        hive = _members.get(identity)
+        if hive is None:
+            hive = Hive.attach(fd)
+    try:
+        ours = _identity_of(fd) == identity
+    except OSError:
+        ours = False
+    if ours:
+        os.close(fd)  # the membership has one of its own
+    return hive
+
+
+class Inheritance:
+    """What a child gets from its parent beside its arguments: default hive and start method."""
+
+    def __init__(self, start_method):
+        self.hive = default_hive()
+        self.start_method = start_method
+
+    def __reduce__(self):
+        return _inherit, (self.hive, self.start_method)
+
+
+def _inherit(hive, start_method):
+    from . import context
+    _set_default_hive(hive)
+    context._force_start_method(start_method)
+
+
+# --- fork -------------------------------------------------------------------------------------------------------------
+
+def _after_fork_in_child():
+    global _lock
+    _lock = threading.RLock()  # another thread of the parent may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds skep._core: the extension's own files and, within it, the whole of libskep (src/sources.txt)."""
+import re
+from pathlib import Path
+
+from setuptools import Extension, find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+
+def library_sources():
+    lines = (ROOT / "src/sources.txt").read_text().splitlines()
+    names = (line.split("#")[0].strip() for line in lines)
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def extension_sources():
+    return sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "python/ext").glob("*.c"))
+
+
+def version():
+    return re.search(r'^#define SKEP_VERSION "([^"]+)"', (ROOT / "include/skep/skep.h").read_text(), re.M).group(1)
+
+
+setup(
+    version=version(),
+    options={"build": {"build_base": "build-python"}},  # build/ is CMake's
+    package_dir={"": "python"},
+    packages=find_packages("python", include=["skep", "skep.*"]),
+    package_data={"skep": ["*.pyi", "py.typed"]},
+    ext_modules=[
+        Extension(
+            "skep._core",
+            sources=extension_sources() + library_sources(),
+            depends=sorted(path.relative_to(ROOT).as_posix() for folder in ("src", "include", "python/ext") for path in (ROOT / folder).rglob("*.h")),
+            include_dirs=["include", "src"],
+            define_macros=[("_GNU_SOURCE", None)],
+            extra_compile_args=["-std=gnu11", "-O2", "-fvisibility=hidden", "-pthread"],
+            extra_link_args=["-pthread", "-Wl,--version-script=cmake/extension.sym"],
+        )
+    ],
+)

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * name.c - the directory of named objects.  A name claims its object.
+ *
+ * Entries are written under heap->names_lock; `block` is the commit word, set last and cleared first, inside an intent
+ * (HOLD, DROP with INTENT_WORD), so that a dead writer's half entry is free and its claim undone.
+ */
+#include "base/checked.h"
+#include "base/probe.h"
+#include "claim/claim.h"
+#include "sync/lock.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct shm_name *entry_find(skep_hive *hive, const char *name)
+{
+        for (uint32_t i = 0; i < HIVE_NAME_MAX; i++)
+                if (skep_load(&hive->names[i].block) && !strncmp(hive->names[i].name, name, SKEP_NAME_MAX + 1))
+                        return &hive->names[i];
+        return NULL;
+}
+
+static struct shm_name *entry_free(skep_hive *hive)
+{
+        for (uint32_t i = 0; i < HIVE_NAME_MAX; i++)
+                if (!skep_load(&hive->names[i].block))
+                        return &hive->names[i];
+        return NULL;
+}
+
+static int enter_locked(struct skep_agent *agent, const char *name, struct shm_block *block)
+{
+        if (entry_find(agent->hive, name))
+                return -EEXIST;
+        struct shm_name *entry = entry_free(agent->hive);
+        if (!entry)
+                return -EUSERS;
+        memset(entry->name, 0, sizeof entry->name);
+        memcpy(entry->name, name, strlen(name));
+        entry->serial = block->serial;
+        intent_set(agent, INTENT_HOLD, block, &entry->block, INTENT_WORD);
+        int result = claim_hold(agent, block);
+        if (result == 0) {
+                skep_store(&entry->block, hive_offset(agent->hive, block));
+                PROBE("name.entered");
+        }
+        intent_clear(agent);
+        return result;
+}
+
+int name_enter(struct skep_agent *agent, const char *name, struct shm_block *block)
+{
+        int result = name_check(name);
+        if (result == 0)
+                result = lock_acquire(agent, &agent->hive->heap->names_lock, skep_forever());
+        if (result < 0)
+                return result;
+        result = enter_locked(agent, name, block);
+        (void)lock_release(agent, &agent->hive->heap->names_lock);
+        return result;
+}
+
+int name_find(struct skep_agent *agent, const char *name, enum block_kind kind, struct shm_block **ret_block)
+{
+        int result = name_check(name);
+        if (result == 0)
+                result = lock_acquire(agent, &agent->hive->heap->names_lock, skep_forever());
+        if (result < 0)
+                return result;
+        struct shm_name *entry = entry_find(agent->hive, name);
+        struct shm_block *block = entry ? claim_find(agent->hive, entry->block, entry->serial) : NULL;
+        result = !entry ? -ENOENT : !block ? -ESTALE : block->kind != kind ? -EPROTOTYPE : claim_ref(agent, block, block->serial);
+        (void)lock_release(agent, &agent->hive->heap->names_lock);
+        if (result == 0)
+                *ret_block = block;
+        return result;
+}
+
+int skep_hive_forget(skep_hive *hive, const char *name)
+{
+        struct skep_agent *agent;
+        int result = name_check(name);
+        if (result == 0)
+                result = agent_self(hive, &agent);
+        if (result == 0)
+                result = lock_acquire(agent, &hive->heap->names_lock, skep_forever());
+        if (result < 0)
+                return result;
+        struct shm_name *entry = entry_find(hive, name);
+        struct shm_block *block = entry ? heap_record(hive, entry->block) : NULL;
+        if (block) {
+                intent_set(agent, INTENT_DROP, block, &entry->block, INTENT_WORD);
+                skep_store(&entry->block, 0);
+                PROBE("name.forgotten");
+                claim_drop(agent, block);
+        } else if (entry) {
+                skep_store(&entry->block, 0);
+        }
+        (void)lock_release(agent, &hive->heap->names_lock);
+        return entry ? 0 : -ENOENT;
+}
+
+int skep_hive_names(skep_hive *hive, int (*visit)(const struct skep_object_entry *entry, void *context), void *context)
+{
+        static const char *const kinds[] = {"block", "ring", "queue", "lock"};
+        int result = 0;
+        for (uint32_t i = 0; i < HIVE_NAME_MAX && result == 0; i++) {
+                struct shm_block *block = claim_find(hive, skep_load(&hive->names[i].block), hive->names[i].serial);
+                if (!skep_load(&hive->names[i].block) || !block)
+                        continue;
+                struct skep_object_entry entry = {.kind = block->kind < COUNT_OF(kinds) ? kinds[block->kind] : "unknown"};
+                memcpy(entry.name, hive->names[i].name, SKEP_NAME_MAX);
+                result = visit(&entry, context);
+        }
+        return result;
+}

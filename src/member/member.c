@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * member.c - join, leave, fork, and proof of life.  Public: skep_hive_create, _attach, _open, _detach and the list of names.
+ *
+ * LIFE.  A member holds a lock on the first byte of its slot through an open file description of its own, close-on-exec.
+ *        The kernel drops it when the process ends, in whatever way; a zombie has dropped it.  There is no other sign of
+ *        life and no time limit.
+ * FORK.  prepare: for each handle take a slot for the child through a new description and let the child claim what we
+ *        claim; parent: close that description; child: keep it, close the parent's.  If fork() failed, nobody holds the
+ *        description any more, so the slot is a dead member's and is reaped: a roll-back without code.  If no slot could
+ *        be had, the child's handle is dead and its calls say -ESTALE.
+ * NOTE.  A child made behind the C library's back (raw clone without exec) keeps the parent's description open and with it
+ *        the parent's proof of life.
+ */
+#include "base/checked.h"
+#include "base/probe.h"
+#include "member/private.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PREFIX "skep."
+
+pthread_mutex_t process_mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static const pthread_mutex_t process_mutex_initial = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static skep_hive *handles;
+static uint32_t epochs;
+static fork_prepare_function *fork_prepare_claims;
+static fork_child_function *fork_child_claims;
+static attach_function *attach_claims;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+void fork_register(fork_prepare_function *prepare, fork_child_function *child)
+{
+        fork_prepare_claims = prepare;
+        fork_child_claims = child;
+}
+
+void attach_register(attach_function *function)
+{
+        attach_claims = function;
+}
+
+bool member_is_dead(const skep_hive *hive, uint32_t member)
+{
+        if (member == hive->member || member + 1 == skep_load32(&hive->reaping))
+                return false;
+        return os_byte_is_locked(hive->life_fd, member_byte(hive, member)) == 0;
+}
+
+bool member_is_live(const skep_hive *hive, uint32_t member)
+{
+        return member_in_use(hive, member) && !member_is_dead(hive, member);
+}
+
+static void member_write(skep_hive *hive, uint32_t member)
+{
+        struct shm_member *slot = &hive->members[member];
+        slot->pid = os_pid();
+        skep_store(&slot->word, member_word((uint32_t)(skep_load(&slot->word) >> 32), 1));
+        PROBE("member.take");
+}
+
+/* @p reap: also take the slots of the dead, after reaping them */
+static int member_search(skep_hive *hive, int fd, bool reap, uint32_t *ret_member)
+{
+        for (uint32_t member = 0; member < hive->member_max; member++) {
+                if ((!reap && member_in_use(hive, member)) || os_byte_lock(fd, member_byte(hive, member)) < 0)
+                        continue;
+                int result = 0;
+                if (member_in_use(hive, member)) {
+                        struct skep_reap_report report = {0};
+                        result = reap ? reap_member(hive, member, &report) : -EAGAIN;
+                }
+                if (result == 0) {
+                        member_write(hive, member);
+                        *ret_member = member;
+                        return 0;
+                }
+                (void)os_byte_unlock(fd, member_byte(hive, member));
+        }
+        return -EUSERS;
+}
+
+int member_take(skep_hive *hive, int fd, uint32_t *ret_member)
+{
+        int result = member_search(hive, fd, false, ret_member);
+        return result == -EUSERS ? member_search(hive, fd, true, ret_member) : result;
+}
+
+static void fork_prepare(void)
+{
+        pthread_mutex_lock(&process_mutex);
+        for (skep_hive *hive = handles; hive; hive = hive->next) {
+                struct skep_agent *agent;
+                int result = agent_self(hive, &agent);
+                pthread_mutex_lock(&hive->mutex);
+                hive->fork_fd = result < 0 ? result : os_reopen(hive->fd);
+                if (hive->fork_fd >= 0)
+                        result = member_search(hive, hive->fork_fd, false, &hive->fork_member);
+                if (hive->fork_fd >= 0 && result == 0)
+                        result = fork_prepare_claims(agent, hive->fork_member);
+                if (result < 0) {
+                        os_close(hive->fork_fd); /* the child's handle will be dead, and say so */
+                        hive->fork_fd = -1;
+                }
+        }
+}
+
+static void fork_parent(void)
+{
+        for (skep_hive *hive = handles; hive; hive = hive->next) {
+                os_close(hive->fork_fd);
+                hive->fork_fd = -1;
+                pthread_mutex_unlock(&hive->mutex);
+        }
+        pthread_mutex_unlock(&process_mutex);
+}
+
+static void fork_child(void)
+{
+        for (skep_hive *hive = handles; hive; hive = hive->next) {
+                os_close(hive->life_fd);
+                hive->life_fd = hive->fork_fd;
+                hive->member = hive->fork_fd < 0 ? MEMBER_NONE : hive->fork_member;
+                hive->fork_fd = -1;
+                hive->epoch = ++epochs;
+                agents_forget(hive);
+                pthread_mutex_init(&hive->mutex, NULL); /* held by a thread that has another id here */
+        }
+        process_mutex = process_mutex_initial;
+        for (skep_hive *hive = handles; hive; hive = hive->next)
+                if (hive->member != MEMBER_NONE) {
+                        hive->members[hive->member].pid = os_pid();
+                        fork_child_claims(hive);
+                }
+}
+
+static void fork_handlers_install(void)
+{
+        (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+static int join(int fd_take, skep_hive **ret_hive)
+{
+        skep_hive *hive;
+        int result = hive_map(fd_take, &hive);
+        if (result < 0)
+                return result;
+        pthread_once(&fork_once, fork_handlers_install);
+        pthread_mutex_init(&hive->mutex, NULL);
+        hive->member = MEMBER_NONE - 1; /* nobody yet, but may reap */
+        hive->life_fd = result = os_reopen(hive->fd);
+        if (result >= 0)
+                result = attach_claims(hive);
+        if (result >= 0)
+                result = member_take(hive, hive->life_fd, &hive->member);
+        if (result < 0) {
+                os_close(hive->life_fd);
+                hive_unmap(hive);
+                return result;
+        }
+        pthread_mutex_lock(&process_mutex);
+        hive->epoch = ++epochs;
+        hive->next = handles;
+        handles = hive;
+        pthread_mutex_unlock(&process_mutex);
+        *ret_hive = hive;
+        return 0;
+}
+
+/* Does anybody live in the hive behind fd? Asked through a description of our own, without joining. */
+static uint32_t members_alive(int fd, const struct shm_hive *header)
+{
+        uint32_t count = 0;
+        for (uint32_t member = 0; member < header->member_max; member++)
+                count += os_byte_is_locked(fd, header->layout.members_at + member * sizeof(struct shm_member)) == 1;
+        return count;
+}
+
+static void file_name(const char *name, char buffer[static sizeof PREFIX + SKEP_NAME_MAX])
+{
+        snprintf(buffer, sizeof PREFIX + SKEP_NAME_MAX, PREFIX "%s", name);
+}
+
+/*
+ * A file whose members all died, and that nobody meant to keep, is removed by whoever comes across it.  One without
+ * `ready` has a maker at work, who holds the lock on byte 0, or who died.
+ */
+static bool is_stale(int fd)
+{
+        struct shm_hive header = {.ready = 1};
+        if (os_byte_lock(fd, 0) < 0)
+                return false;
+        int result = hive_check(fd, &header);
+        bool stale = result == -EBADMSG ? header.ready == 0 : result == 0 && !(header.flags & SKEP_HIVE_PERSISTENT) && !members_alive(fd, &header);
+        return stale; /* byte 0 stays locked until fd is closed */
+}
+
+static int file_create(const struct skep_hive_options *options, uint64_t capacity_bytes)
+{
+        if (!options->name)
+                return os_memfd("skep", capacity_bytes);
+        char file[sizeof PREFIX + SKEP_NAME_MAX];
+        file_name(options->name, file);
+        int fd = os_shm_create(file, capacity_bytes);
+        if (fd != -EEXIST)
+                return fd;
+        int old = os_shm_open(file);
+        if (old < 0)
+                return -EEXIST;
+        bool stale = is_stale(old);
+        if (stale)
+                (void)os_shm_unlink(file);
+        os_close(old);
+        return stale ? os_shm_create(file, capacity_bytes) : -EEXIST;
+}
+
+int skep_hive_create(const struct skep_hive_options *given, skep_hive **ret_hive)
+{
+        struct skep_hive_options options;
+        int result = options_copy(&options, sizeof options, given);
+        if (result == 0 && options.name)
+                result = name_check(options.name);
+        if (result < 0)
+                return result;
+        if ((options.flags & ~SKEP_HIVE_PERSISTENT) || options.reserved || options.capacity_bytes > HIVE_CAPACITY_MAX)
+                return -EINVAL;
+        uint64_t capacity = options.capacity_bytes ? align_up(options.capacity_bytes, PAGE_BYTES) : power_of_two_from(os_memory_bytes());
+        struct shm_layout layout;
+        result = layout_of(capacity, options.member_max ? options.member_max : 1, options.agent_max ? options.agent_max : 1, &layout);
+        if (result < 0)
+                return result;
+        int fd = file_create(&options, capacity);
+        if (fd < 0)
+                return fd;
+        struct os_file status;
+        result = os_byte_lock(fd, 0); /* being made: from here on nobody takes it for stale */
+        if (result == 0)
+                result = os_file_stat(fd, &status);
+        if (result == 0)
+                result = options.name && !status.links ? -EEXIST : hive_format(fd, &options, capacity);
+        if (result == 0) {
+                int mine = os_reopen(fd); /* byte 0 stays locked by fd until we are a member */
+                result = mine < 0 ? mine : join(mine, ret_hive);
+        }
+        if (result < 0 && options.name) {
+                char file[sizeof PREFIX + SKEP_NAME_MAX];
+                file_name(options.name, file);
+                (void)os_shm_unlink(file);
+        }
+        os_close(fd);
+        return result;
+}
+
+int skep_hive_attach(int fd, skep_hive **ret_hive)
+{
+        int mine = os_reopen(fd);
+        return mine < 0 ? mine : join(mine, ret_hive);
+}
+
+int skep_hive_open(const char *name, skep_hive **ret_hive)
+{
+        int result = name_check(name);
+        if (result < 0)
+                return result;
+        char file[sizeof PREFIX + SKEP_NAME_MAX];
+        file_name(name, file);
+        int fd = os_shm_open(file);
+        if (fd < 0)
+                return fd;
+        skep_hive *hive;
+        result = join(fd, &hive);
+        struct os_file status;
+        if (result == 0 && (os_file_stat(hive->fd, &status) < 0 || !status.links)) {
+                skep_hive_detach(hive); /* removed by its last member while we came */
+                return -ENOENT;
+        }
+        if (result == 0)
+                *ret_hive = hive;
+        return result;
+}
+
+static bool is_last(skep_hive *hive)
+{
+        for (uint32_t member = 0; member < hive->member_max; member++)
+                if (member != hive->member && member_is_live(hive, member))
+                        return false;
+        return true;
+}
+
+skep_hive *skep_hive_detach(skep_hive *hive)
+{
+        if (!hive)
+                return NULL;
+        pthread_mutex_lock(&process_mutex);
+        skep_hive **link = &handles;
+        while (*link && *link != hive)
+                link = &(*link)->next;
+        if (*link)
+                *link = hive->next;
+        agents_forget(hive);
+        pthread_mutex_unlock(&process_mutex);
+        agent_current = NULL;
+        if (hive->member != MEMBER_NONE) {
+                struct skep_reap_report report = {0};
+                bool last = hive->header->name[0] && !(hive->header->flags & SKEP_HIVE_PERSISTENT) && is_last(hive);
+                (void)reap_member(hive, hive->member, &report); /* damaged: the kernel still drops the lock */
+                if (last && memchr(hive->header->name, 0, SKEP_NAME_MAX + 1) && skep_hive_unlink(hive->header->name) < 0)
+                        last = false; /* somebody removed it already */
+        }
+        agents_forget(hive);
+        os_close(hive->life_fd);
+        pthread_mutex_destroy(&hive->mutex);
+        hive_unmap(hive);
+        return NULL;
+}
+
+int skep_hive_fd(const skep_hive *hive)
+{
+        return hive->fd;
+}
+
+uint32_t skep_hive_member(const skep_hive *hive)
+{
+        return hive->member;
+}
+
+int skep_hive_unlink(const char *name)
+{
+        int result = name_check(name);
+        if (result < 0)
+                return result;
+        char file[sizeof PREFIX + SKEP_NAME_MAX];
+        file_name(name, file);
+        return os_shm_unlink(file);
+}
+
+struct listing {
+        int (*visit)(const struct skep_hive_entry *entry, void *context);
+        void *context;
+};
+
+static int list_one(const char *file, void *context)
+{
+        const struct listing *listing = context;
+        struct skep_hive_entry entry = {0};
+        const char *name = file + strlen(PREFIX);
+        if (strlen(name) > SKEP_NAME_MAX)
+                return 0;
+        memcpy(entry.name, name, strlen(name));
+        int fd = os_shm_open(file);
+        if (fd == -ENOENT)
+                return 0;
+        if (fd >= 0 && is_stale(fd)) {
+                (void)os_shm_unlink(file);
+                os_close(fd);
+                return 0;
+        }
+        struct shm_hive header;
+        struct os_file status = {0};
+        entry.state = fd < 0 ? fd : hive_check(fd, &header);
+        if (fd >= 0 && os_file_stat(fd, &status) == 0)
+                entry.file_bytes = status.used_bytes;
+        if (entry.state == 0) {
+                entry.capacity_bytes = header.capacity_bytes;
+                entry.members = members_alive(fd, &header);
+                entry.flags = header.flags;
+        }
+        os_close(fd);
+        return listing->visit(&entry, listing->context);
+}
+
+int skep_hive_list(int (*visit)(const struct skep_hive_entry *entry, void *context), void *context)
+{
+        struct listing listing = {visit, context};
+        return os_shm_list(PREFIX, list_one, &listing);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wait.c - clock, futex and the machine's figures (os.h, skep/deadline.h) on Linux. */
+#include "os/os.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <skep/deadline.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_S INT64_C(1000000000)
+
+int64_t os_now_ns(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+skep_deadline skep_within_ns(int64_t duration_ns)
+{
+        if (duration_ns <= 0)
+                return skep_nowait();
+        int64_t deadline;
+        if (__builtin_add_overflow(os_now_ns(), duration_ns, &deadline))
+                return skep_forever();
+        return (skep_deadline){deadline};
+}
+
+int64_t os_pid(void)
+{
+        return getpid();
+}
+
+uint64_t os_memory_bytes(void)
+{
+        return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint32_t os_cpu_count(void)
+{
+        long count = sysconf(_SC_NPROCESSORS_ONLN);
+        return count > 0 ? (uint32_t)count : 1;
+}
+
+int os_random(void *buffer, size_t bytes)
+{
+        ssize_t count;
+        do
+                count = getrandom(buffer, bytes, 0);
+        while (count < 0 && errno == EINTR);
+        return count == (ssize_t)bytes ? 0 : -EIO;
+}
+
+void os_yield(void)
+{
+        sched_yield();
+}
+
+int os_futex_wait(uint32_t *word, uint32_t expected, int64_t monotonic_ns)
+{
+        struct timespec until = {.tv_sec = monotonic_ns / NS_PER_S, .tv_nsec = monotonic_ns % NS_PER_S};
+        long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, &until, NULL, FUTEX_BITSET_MATCH_ANY);
+        return result && errno == ETIMEDOUT ? -ETIMEDOUT : 0;
+}
+
+int os_futex_wake(uint32_t *word, int count)
+{
+        long result = syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+        return result > 0 ? (int)result : 0;
+}
+
+int64_t os_thread(void)
+{
+        return syscall(SYS_gettid);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * get.c - take messages: by copy, by array, or where they lie (borrow).
+ *
+ * Steps of a get:  claim slot -> READING(me) | copy, or claim the array's block | [intent DROP] | EMPTY: taken | slot's claim dropped.
+ * A consumer that dies before EMPTY has taken nothing: the message is put back.  After it, the intent drops the claim.
+ */
+#include "array/array.h"
+#include "base/checked.h"
+#include "queue/queue.h"
+#include "sync/wait.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { LOAN_ENDED = 0, LOAN_BORROWED = 2 };
+
+struct taken {
+        const struct ring *ring;
+        uint64_t position;
+        uint32_t segment;
+        uint32_t agent_id;
+};
+
+static struct shm_slot *taken_slot(const struct taken *taken)
+{
+        return ring_slot(taken->ring, taken->position);
+}
+
+/* @return 0, -EAGAIN nothing now, -ESHUTDOWN, -EBADMSG */
+static int taken_claim(skep_queue *queue, struct skep_agent *agent, struct taken *ret_taken)
+{
+        struct shm_queue *shared = queue->shared;
+        uint64_t closed = skep_load(&shared->closed); /* before looking: what was put before the close is found */
+        uint64_t head = skep_load(&shared->head_segment);
+        for (;;) {
+                uint32_t segment = (uint32_t)head;
+                const struct ring *ring = queue_ring(queue, segment);
+                if (!ring)
+                        return -EBADMSG;
+                enum ring_result result = ring_get_claim(ring, agent->id, &ret_taken->position);
+                if (result == RING_DONE) {
+                        ret_taken->ring = ring;
+                        ret_taken->segment = segment;
+                        ret_taken->agent_id = agent->id;
+                        return 0;
+                }
+                if (result != RING_SEALED)
+                        return result == RING_EMPTY && closed ? -ESHUTDOWN : -EAGAIN;
+                uint64_t next = (head >> 32) << 32 | (segment + 1);
+                if (skep_cas(&shared->head_segment, &head, next))
+                        head = next;
+        }
+}
+
+static int taken_wait(skep_queue *queue, struct skep_agent *agent, struct taken *ret_taken, skep_deadline deadline)
+{
+        for (;;) {
+                int result = taken_claim(queue, agent, ret_taken);
+                if (result != -EAGAIN)
+                        return result;
+                if (queue->watch)
+                        watch_rearm(queue);
+                if (queue_wait(queue, agent, &queue->shared->not_empty, queue_is_ready, deadline) < 0) {
+                        result = taken_claim(queue, agent, ret_taken);
+                        return result == -EAGAIN ? -ETIMEDOUT : result;
+                }
+        }
+}
+
+static void wake_others(skep_queue *queue, const struct taken *taken)
+{
+        struct shm_queue *shared = queue->shared;
+        if (queue->capacity)
+                event_notify(&shared->not_full, 1);
+        if (skep_load32_relaxed(&shared->not_empty) & EVENT_WAITERS && ring_peek(taken->ring) == RING_DONE)
+                event_wake(&shared->not_empty, 1); /* wake one, who wakes the next */
+}
+
+/* The message is taken: leave the slot, then give up its claim on the block. */
+static void taken_finish(skep_queue *queue, struct skep_agent *agent, const struct taken *taken)
+{
+        struct shm_slot *slot = taken_slot(taken);
+        struct shm_block *block = slot->block ? claim_find(queue->hive, slot->block, 0) : NULL;
+        if (block)
+                intent_set(agent, INTENT_DROP, block, &slot->word, ring_turn(taken->ring, taken->position));
+        ring_get_release(taken->ring, taken->position);
+        if (block)
+                claim_drop(agent, block);
+        wake_others(queue, taken);
+}
+
+static void taken_return(skep_queue *queue, const struct taken *taken)
+{
+        ring_get_return(taken->ring, taken->position);
+        queue_head_lower(queue->shared, taken->segment);
+        event_notify(&queue->shared->not_empty, 1);
+}
+
+/* Where the message lies. @return NULL damaged */
+static const void *taken_data(skep_queue *queue, const struct taken *taken)
+{
+        struct shm_slot *slot = taken_slot(taken);
+        if (!slot->block || slot->kind == SKEP_MESSAGE_ARRAY)
+                return slot->bytes <= taken->ring->stride - sizeof *slot ? slot->data : NULL;
+        struct shm_block *block = claim_find(queue->hive, slot->block, 0);
+        uint64_t usable;
+        const void *data = block ? heap_data(queue->hive, block, &usable) : NULL;
+        return data && slot->bytes <= usable ? data : NULL;
+}
+
+/* --- by copy -------------------------------------------------------------------------------------------------------------------- */
+
+static int taken_copy(skep_queue *queue, const struct taken *taken, void *buffer, size_t capacity_bytes, size_t *ret_bytes)
+{
+        const struct shm_slot *slot = taken_slot(taken);
+        const void *data = taken_data(queue, taken);
+        if (!data)
+                return -EBADMSG;
+        if (slot->kind != SKEP_MESSAGE_BYTES)
+                return -EPROTOTYPE;
+        *ret_bytes = slot->bytes;
+        if (slot->bytes > capacity_bytes)
+                return -EMSGSIZE;
+        if (slot->bytes)
+                memcpy(buffer, data, slot->bytes);
+        return 0;
+}
+
+int skep_queue_get(skep_queue *queue, void *buffer, size_t capacity_bytes, size_t *ret_bytes, skep_deadline deadline)
+{
+        struct skep_agent *agent;
+        struct taken taken;
+        int result = buffer || !capacity_bytes ? agent_self(queue->hive, &agent) : -EINVAL;
+        if (result == 0)
+                result = taken_wait(queue, agent, &taken, deadline);
+        if (result < 0)
+                return result;
+        result = taken_copy(queue, &taken, buffer, capacity_bytes, ret_bytes);
+        if (result == 0)
+                taken_finish(queue, agent, &taken);
+        else
+                taken_return(queue, &taken);
+        return result;
+}
+
+int skep_queue_get_many(skep_queue *queue, void *buffer, size_t capacity_bytes, struct skep_bytes *messages, size_t count_max, size_t *ret_count,
+                        skep_deadline deadline)
+{
+        struct skep_agent *agent;
+        size_t used = 0, count = 0;
+        int result = messages && count_max && (buffer || !capacity_bytes) ? agent_self(queue->hive, &agent) : -EINVAL;
+        while (result == 0 && count < count_max) {
+                struct taken taken;
+                size_t bytes;
+                result = count ? taken_claim(queue, agent, &taken) : taken_wait(queue, agent, &taken, deadline);
+                if (result < 0)
+                        break;
+                result = taken_copy(queue, &taken, (uint8_t *)buffer + used, capacity_bytes - used, &bytes);
+                if (result < 0) {
+                        taken_return(queue, &taken);
+                        break;
+                }
+                taken_finish(queue, agent, &taken);
+                messages[count++] = (struct skep_bytes){(uint8_t *)buffer + used, bytes};
+                uint64_t next = align_up(used + bytes, 8);
+                used = next < capacity_bytes ? next : capacity_bytes;
+        }
+        if (!count)
+                return result;
+        *ret_count = count;
+        return 0;
+}
+
+/* --- arrays ------------------------------------------------------------------------------------------------------------------------ */
+
+static int slot_array(struct skep_agent *agent, const struct shm_slot *slot, skep_array **ret_array)
+{
+        if (slot->kind != SKEP_MESSAGE_ARRAY)
+                return -EPROTOTYPE;
+        struct shm_block *block = claim_find(agent->hive, slot->block, 0);
+        return block ? array_from(agent, block, slot->data, slot->bytes, ret_array) : -EBADMSG;
+}
+
+int skep_queue_get_array(skep_queue *queue, skep_array **ret_array, skep_deadline deadline)
+{
+        struct skep_agent *agent;
+        struct taken taken;
+        int result = agent_self(queue->hive, &agent);
+        if (result == 0)
+                result = taken_wait(queue, agent, &taken, deadline);
+        if (result < 0)
+                return result;
+        result = taken_data(queue, &taken) ? slot_array(agent, taken_slot(&taken), ret_array) : -EBADMSG;
+        if (result == 0)
+                taken_finish(queue, agent, &taken);
+        else
+                taken_return(queue, &taken);
+        return result;
+}
+
+/* --- where they lie ------------------------------------------------------------------------------------------------------------------ */
+
+int skep_queue_borrow(skep_queue *queue, struct skep_loan *ret_loan, skep_deadline deadline)
+{
+        struct skep_agent *agent;
+        struct taken taken;
+        int result = agent_self(queue->hive, &agent);
+        if (result == 0)
+                result = taken_wait(queue, agent, &taken, deadline);
+        if (result < 0)
+                return result;
+        const void *data = taken_data(queue, &taken);
+        if (!data) {
+                taken_return(queue, &taken);
+                return -EBADMSG;
+        }
+        const struct shm_slot *slot = taken_slot(&taken);
+        *ret_loan = (struct skep_loan){
+                .data = (void *)(uintptr_t)data,
+                .bytes = slot->bytes,
+                .kind = slot->kind,
+                .state = LOAN_BORROWED,
+                .queue = queue,
+                .block = slot->block,
+                .position = taken.position,
+                .segment = taken.segment,
+                .agent = agent->id,
+        };
+        return 0;
+}
+
+/* What a loan stands for, if it is this thread's and open. */
+static bool loan_taken(const struct skep_loan *loan, struct skep_agent **ret_agent, struct taken *ret_taken)
+{
+        if (loan->state != LOAN_BORROWED || agent_self(loan->queue->hive, ret_agent) < 0 || loan->agent != (*ret_agent)->id)
+                return false;
+        *ret_taken = (struct taken){queue_ring(loan->queue, (uint32_t)loan->segment), loan->position, (uint32_t)loan->segment, (*ret_agent)->id};
+        uint64_t word = ret_taken->ring ? skep_load(&taken_slot(ret_taken)->word) : 0;
+        return slot_phase(word) == SLOT_READING && slot_agent(word) == (*ret_agent)->id;
+}
+
+void skep_queue_give_back(struct skep_loan *loan)
+{
+        struct skep_agent *agent;
+        struct taken taken;
+        if (loan_taken(loan, &agent, &taken))
+                taken_finish(loan->queue, agent, &taken);
+        loan->state = LOAN_ENDED;
+}
+
+void skep_queue_put_back(struct skep_loan *loan)
+{
+        struct skep_agent *agent;
+        struct taken taken;
+        if (loan_taken(loan, &agent, &taken))
+                taken_return(loan->queue, &taken);
+        loan->state = LOAN_ENDED;
+}
+
+int skep_loan_array(const struct skep_loan *loan, skep_array **ret_array)
+{
+        struct skep_agent *agent;
+        struct taken taken;
+        return loan_taken(loan, &agent, &taken) ? slot_array(agent, taken_slot(&taken), ret_array) : -EINVAL;
+}
+
+int skep_queue_drain(skep_queue *queue, uint64_t *ret_count)
+{
+        struct skep_agent *agent;
+        struct taken taken;
+        int result = agent_self(queue->hive, &agent);
+        if (result < 0)
+                return result;
+        uint64_t count = 0, most = skep_queue_size(queue) + 1;
+        for (; count < most && taken_claim(queue, agent, &taken) == 0; count++)
+                taken_finish(queue, agent, &taken);
+        if (ret_count)
+                *ret_count = count;
+        return 0;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * put.c - append messages: small ones in the slot, longer ones in a block that moves with it, arrays as a claim on theirs.
+ *
+ * Steps of a put with a block:  claim slot -> WRITING(me) | intent | block gets the slot's claim | fill | FULL | intent cleared.
+ * A producer that dies before FULL leaves slot and intent: the claim is taken back, the slot skipped.  After it: nothing to do.
+ */
+#include "array/array.h"
+#include "base/probe.h"
+#include "queue/queue.h"
+#include "sync/wait.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct place {
+        const struct ring *ring;
+        uint64_t position;
+};
+
+bool queue_has_space(skep_queue *queue)
+{
+        if (skep_load(&queue->shared->closed))
+                return true;
+        const struct ring *ring = queue_ring(queue, 0);
+        return !ring || !queue->capacity || ring_has_space(ring);
+}
+
+/* A slot in the last ring, or in a new one. @return 0, -EAGAIN full, -ESHUTDOWN, -ENOSPC, -EBADMSG */
+static int place_claim(skep_queue *queue, struct skep_agent *agent, struct place *ret_place)
+{
+        struct shm_queue *shared = queue->shared;
+        if (skep_load(&shared->closed))
+                return -ESHUTDOWN;
+        for (uint32_t segment = (uint32_t)skep_load_relaxed(&shared->tail_segment);;) {
+                const struct ring *ring = queue_ring(queue, segment);
+                if (!ring)
+                        return -EBADMSG;
+                enum ring_result result = ring_put_claim(ring, agent->id, &ret_place->position);
+                if (result == RING_DONE) {
+                        ret_place->ring = ring;
+                        return 0;
+                }
+                if (queue->capacity)
+                        return -EAGAIN;
+                if (result == RING_SEALED) {
+                        skep_store_relaxed(&shared->tail_segment, ++segment);
+                        continue;
+                }
+                int added = segment + 1 < QUEUE_SEGMENTS ? 0 : -ENOSPC;
+                if (added == 0 && !skep_load(&shared->segments[segment + 1]))
+                        added = queue_add_segment(queue, agent, segment + 1);
+                if (added < 0)
+                        return added;
+                (void)ring_seal(ring); /* not full any more: the next look finds the slot */
+        }
+}
+
+static int place_wait(skep_queue *queue, struct skep_agent *agent, struct place *ret_place, skep_deadline deadline)
+{
+        for (;;) {
+                int result = place_claim(queue, agent, ret_place);
+                if (result != -EAGAIN)
+                        return result;
+                if (queue_wait(queue, agent, &queue->shared->not_full, queue_has_space, deadline) < 0) {
+                        result = place_claim(queue, agent, ret_place);
+                        return result == -EAGAIN ? -ETIMEDOUT : result;
+                }
+        }
+}
+
+static struct shm_slot *place_slot(const struct place *place)
+{
+        return ring_slot(place->ring, place->position);
+}
+
+static void place_head(const struct place *place, uint32_t kind, uint64_t bytes, uint64_t block)
+{
+        struct shm_slot *slot = place_slot(place);
+        slot->kind = kind;
+        slot->bytes = bytes;
+        slot->block = block;
+}
+
+static void place_publish(skep_queue *queue, const struct place *place)
+{
+        ring_put_publish(place->ring, place->position);
+        event_notify(&queue->shared->not_empty, 1);
+}
+
+static void place_intent(struct skep_agent *agent, const struct place *place, enum intent_op op, const struct shm_block *block)
+{
+        intent_set(agent, op, block, &place_slot(place)->word, ring_turn(place->ring, place->position));
+}
+
+/* The message lies in a HELD block of ours, which the slot takes over. */
+static int put_block(skep_queue *queue, struct skep_agent *agent, struct shm_block *block, uint32_t kind, uint64_t bytes, skep_deadline deadline)
+{
+        struct place place;
+        int result = place_wait(queue, agent, &place, deadline);
+        if (result < 0)
+                return result;
+        place_intent(agent, &place, INTENT_LINK, block);
+        claim_publish(agent, block, BLOCK_BYTES);
+        place_head(&place, kind, bytes, hive_offset(queue->hive, block));
+        place_publish(queue, &place);
+        intent_clear(agent);
+        return 0;
+}
+
+static int put_long(skep_queue *queue, struct skep_agent *agent, const void *message, size_t bytes, skep_deadline deadline)
+{
+        struct shm_block *block;
+        uint64_t unused;
+        int result = skep_load(&queue->shared->closed) ? -ESHUTDOWN : heap_take(agent, bytes, &block);
+        if (result < 0)
+                return result;
+        memcpy(heap_data(queue->hive, block, &unused), message, bytes);
+        result = put_block(queue, agent, block, SKEP_MESSAGE_BYTES, bytes, deadline);
+        if (result < 0)
+                heap_give(agent, block);
+        return result;
+}
+
+static int put_small(skep_queue *queue, struct skep_agent *agent, const void *message, size_t bytes, skep_deadline deadline)
+{
+        struct place place;
+        int result = place_wait(queue, agent, &place, deadline);
+        if (result < 0)
+                return result;
+        place_head(&place, SKEP_MESSAGE_BYTES, bytes, 0);
+        if (bytes)
+                memcpy(place_slot(&place)->data, message, bytes);
+        place_publish(queue, &place);
+        return 0;
+}
+
+int skep_queue_put(skep_queue *queue, const void *message, size_t bytes, skep_deadline deadline)
+{
+        struct skep_agent *agent;
+        if (!message && bytes)
+                return -EINVAL;
+        int result = agent_self(queue->hive, &agent);
+        if (result < 0)
+                return result;
+        if (bytes <= queue->slot_bytes)
+                return put_small(queue, agent, message, bytes, deadline);
+        return put_long(queue, agent, message, bytes, deadline);
+}
+
+int skep_queue_put_many(skep_queue *queue, const struct skep_bytes *messages, size_t count, size_t *ret_count, skep_deadline deadline)
+{
+        struct skep_agent *agent;
+        int result = messages || !count ? agent_self(queue->hive, &agent) : -EINVAL;
+        size_t done = 0;
+        for (; done < count && result == 0; done++) {
+                const struct skep_bytes *message = &messages[done];
+                if (message->bytes > queue->slot_bytes) {
+                        result = put_long(queue, agent, message->data, message->bytes, deadline);
+                } else {
+                        struct place place;
+                        result = message->data || !message->bytes ? place_claim(queue, agent, &place) : -EINVAL;
+                        if (result == -EAGAIN) { /* those before must be seen before we sleep */
+                                event_notify(&queue->shared->not_empty, INT32_MAX);
+                                result = place_wait(queue, agent, &place, deadline);
+                        }
+                        if (result < 0)
+                                break;
+                        place_head(&place, SKEP_MESSAGE_BYTES, message->bytes, 0);
+                        if (message->bytes)
+                                memcpy(place_slot(&place)->data, message->data, message->bytes);
+                        ring_put_publish(place.ring, place.position);
+                }
+                if (result < 0)
+                        break;
+        }
+        if (done)
+                event_notify(&queue->shared->not_empty, INT32_MAX);
+        *ret_count = done;
+        return result;
+}
+
+int skep_queue_put_array(skep_queue *queue, skep_array *array, skep_deadline deadline)
+{
+        uint64_t description[ARRAY_DESCRIPTION_MAX / 8];
+        struct skep_agent *agent;
+        struct place place;
+        if (!array || skep_array_hive(array) != queue->hive)
+                return -EINVAL;
+        uint64_t bytes = array_describe(array, description);
+        int result = bytes > queue->slot_bytes ? -EMSGSIZE : agent_self(queue->hive, &agent);
+        if (result == 0)
+                result = place_wait(queue, agent, &place, deadline);
+        if (result < 0)
+                return result;
+        struct shm_block *block = array_block(array);
+        place_intent(agent, &place, INTENT_HOLD, block);
+        result = claim_hold(agent, block);
+        if (result < 0) {
+                ring_put_cancel(place.ring, place.position);
+                intent_clear(agent);
+                return result;
+        }
+        place_head(&place, SKEP_MESSAGE_ARRAY, bytes, hive_offset(queue->hive, block));
+        memcpy(place_slot(&place)->data, description, bytes);
+        place_publish(queue, &place);
+        intent_clear(agent);
+        return 0;
+}
+
+/* --- loans ----------------------------------------------------------------------------------------------------------------- */
+
+enum { LOAN_ENDED = 0, LOAN_RESERVED = 1 };
+
+int skep_queue_reserve(skep_queue *queue, size_t bytes, struct skep_loan *ret_loan)
+{
+        struct skep_agent *agent;
+        struct shm_block *block;
+        uint64_t usable;
+        int result = bytes ? agent_self(queue->hive, &agent) : -EINVAL;
+        if (result == 0 && skep_load(&queue->shared->closed))
+                result = -ESHUTDOWN;
+        if (result == 0)
+                result = heap_take(agent, bytes, &block);
+        if (result < 0)
+                return result;
+        *ret_loan = (struct skep_loan){
+                .data = heap_data(queue->hive, block, &usable),
+                .bytes = bytes,
+                .kind = SKEP_MESSAGE_BYTES,
+                .state = LOAN_RESERVED,
+                .queue = queue,
+                .block = hive_offset(queue->hive, block),
+        };
+        return 0;
+}
+
+/* The block of a loan, if the loan is this thread's and still open. */
+static struct shm_block *loan_block(struct skep_agent *agent, const struct skep_loan *loan)
+{
+        struct shm_block *block = loan->state == LOAN_RESERVED ? heap_record(agent->hive, loan->block) : NULL;
+        uint64_t word = block ? skep_load(&block->word) : 0;
+        return word_state(word) == BLOCK_HELD && word_agent(word) == agent->id ? block : NULL;
+}
+
+int skep_queue_commit(struct skep_loan *loan, uint32_t kind, size_t bytes, skep_deadline deadline)
+{
+        struct skep_agent *agent;
+        if ((kind != SKEP_MESSAGE_BYTES && kind != SKEP_MESSAGE_PICKLE) || bytes > loan->bytes || loan->state != LOAN_RESERVED)
+                return -EINVAL;
+        int result = agent_self(loan->queue->hive, &agent);
+        struct shm_block *block = result == 0 ? loan_block(agent, loan) : NULL;
+        if (!block)
+                return result < 0 ? result : -EINVAL;
+        result = put_block(loan->queue, agent, block, kind, bytes, deadline);
+        if (result == 0)
+                loan->state = LOAN_ENDED;
+        return result;
+}
+
+void skep_queue_abandon(struct skep_loan *loan)
+{
+        struct skep_agent *agent;
+        if (loan->state != LOAN_RESERVED || agent_self(loan->queue->hive, &agent) < 0)
+                return;
+        struct shm_block *block = loan_block(agent, loan);
+        if (block)
+                heap_give(agent, block);
+        loan->state = LOAN_ENDED;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wait.c - how a queue waits: spin while that has paid lately, then sleep.
+ *
+ * A hand-over to a spinning consumer costs a cache line, to a sleeping one two changes of context.  So before sleeping we
+ * look for spin_ns: doubled when it paid, halved when not (down to almost nothing when nobody is busy on the other side),
+ * and tried at length now and then.  Each end of a slice asks whether somebody died, for he may be what we wait for.
+ */
+#include "os/os.h"
+#include "queue/queue.h"
+#include "sync/wait.h"
+
+#include <errno.h>
+
+#define SPIN_MAX_NS 50000u
+#define SPIN_MIN_NS 500u
+#define SPIN_RETRY 64u
+
+static bool spin(skep_queue *queue, queue_condition *condition, skep_deadline deadline)
+{
+        uint32_t budget = skep_load32_relaxed(&queue->spin_ns);
+        uint32_t waits = skep_load32_relaxed(&queue->waits) + 1;
+        skep_store32_relaxed(&queue->waits, waits);
+        if (waits % SPIN_RETRY == 0 && budget < SPIN_MAX_NS / 4)
+                budget = SPIN_MAX_NS / 4;
+        int64_t until = os_now_ns() + budget;
+        if (until > deadline.monotonic_ns)
+                until = deadline.monotonic_ns;
+        do {
+                for (int i = 0; i < 32; i++) {
+                        if (condition(queue)) {
+                                skep_store32_relaxed(&queue->spin_ns, budget * 2 < SPIN_MAX_NS ? budget * 2 : SPIN_MAX_NS);
+                                return true;
+                        }
+                        skep_relax();
+                }
+        } while (os_now_ns() < until);
+        skep_store32_relaxed(&queue->spin_ns, budget / 2 > SPIN_MIN_NS ? budget / 2 : SPIN_MIN_NS);
+        return false;
+}
+
+int queue_wait(skep_queue *queue, struct skep_agent *agent, uint32_t *event, queue_condition *condition, skep_deadline deadline)
+{
+        if (deadline.monotonic_ns == 0)
+                return -ETIMEDOUT;
+        if (queue->may_spin && spin(queue, condition, deadline))
+                return 0;
+        uint32_t key = event_prepare(event);
+        if (condition(queue))
+                return 0;
+        int result = event_wait(agent, event, key, deadline);
+        if (result == 0 && skep_load32(event) == key) /* nobody woke us: perhaps he died */
+                result = skep_hive_reap(queue->hive, NULL);
+        return result;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ring.c - bounded ring, many producers, many consumers; every slot names who works on it.
+ *
+ * Position p lies in slot p mod n, in turn p / n.
+ *
+ *   state      word                 meaning                      left by                     to
+ *   EMPTY      {t, EMPTY, 0}        free for turn t              producer, compare-and-swap  WRITING
+ *   WRITING    {t, WRITING, who}    being filled                 who, publish                FULL
+ *                                                                who's reaper                EMPTY of t + 1 (skipped)
+ *   FULL       {t, FULL, 0}         a message                    consumer, compare-and-swap  READING
+ *   READING    {t, READING, who}    being taken, or borrowed     who, release                EMPTY of t + 1
+ *                                                                who, or his reaper          RETURNED
+ *   RETURNED   {t, RETURNED, 0}     a message, put back          consumer, compare-and-swap  READING
+ *   SEALED     {t, SEALED, 0}       no message ever again        nobody
+ *   LAST       a bit beside WRITING, FULL, READING, RETURNED, set by a producer that found the ring full: the slot
+ *              becomes SEALED instead of EMPTY.  Producers pass positions in order, so there is one such slot.
+ *
+ * ORDER.   (O1) publish releases, get's claim acquires: who gets a message sees what was written before the put.
+ *          (O2) release (of the slot) pairs with the put's claim one turn later.
+ *          (O3) put's publish and get's release are sequentially consistent, for the event counts of queue/.
+ *          Messages of one producer are got in the order put; a returned one comes late.
+ * HINTS.   tail may lag or fall back; a producer that finds position p taken goes on from there.  head is moved by
+ *          compare-and-swap only, as a message put back lowers it: position and an epoch, so that nobody who saw the head
+ *          before can lift it past the message.
+ * PROGRESS. lock-free for producers.  A consumer waits for the producer of the head slot (RING_BUSY), for the sake of order.
+ * CRASH.   dies                                      found as                    repaired by (ring_recover)
+ *          between claim and publish                 WRITING(dead)               EMPTY of the next turn: skipped
+ *          between publish and moving tail           tail behind                 the next producer
+ *          between claim and release of a get        READING(dead)               RETURNED, then head lowered
+ *          a reaper between these two                RETURNED behind head        the next reaper lowers head
+ *          between release and moving head           head behind                 the next consumer
+ * SOURCE.  The turn per slot is Vyukov's (bounded MPMC queue, 2010); there a ticket is drawn before the slot is filled, and a
+ *          producer that dies between stops the ring for ever.  Here the slot itself is claimed, by name, and the
+ *          indices follow.
+ */
+#include "ring/ring.h"
+
+#include "base/checked.h"
+#include "base/probe.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define POSITION_MASK ((UINT64_C(1) << 48) - 1)
+#define HEAD_EPOCH (UINT64_C(1) << 48)
+
+uint64_t ring_bytes(uint64_t slot_count, uint64_t slot_stride)
+{
+        uint64_t bytes;
+        return checked_mul(slot_count, slot_stride, &bytes) && checked_add(bytes, sizeof(struct shm_ring), &bytes) ? bytes : UINT64_MAX;
+}
+
+void ring_format(void *memory, uint64_t slot_count, uint64_t slot_stride)
+{
+        struct shm_ring *shared = memory;
+        *shared = (struct shm_ring){.slot_count = slot_count, .slot_stride = slot_stride};
+        uint8_t *slot = (uint8_t *)(shared + 1);
+        for (uint64_t i = 0; i < slot_count; i++, slot += slot_stride)
+                memset(slot, 0, sizeof(struct shm_slot));
+}
+
+int ring_open(void *memory, uint64_t bytes, struct ring *ret_ring)
+{
+        struct shm_ring *shared = memory;
+        if (bytes < sizeof *shared)
+                return -EBADMSG;
+        uint64_t count = shared->slot_count, stride = shared->slot_stride;
+        if (!count || stride < sizeof(struct shm_slot) || stride % 8 || ring_bytes(count, stride) > bytes)
+                return -EBADMSG;
+        *ret_ring = (struct ring){
+                .shared = shared,
+                .slots = (uint8_t *)(shared + 1),
+                .count = count,
+                .stride = stride,
+                .shift = is_power_of_two(count) ? (uint32_t)__builtin_ctzll(count) : 64,
+        };
+        return 0;
+}
+
+/* Later turns compare greater, also when 32 bits have gone round. */
+static int32_t turns_ahead(uint64_t word, uint32_t turn)
+{
+        return (int32_t)(slot_turn(word) - turn);
+}
+
+/* --- put ------------------------------------------------------------------------------------------------------------ */
+
+enum ring_result ring_put_claim(const struct ring *ring, uint32_t agent, uint64_t *ret_position)
+{
+        uint64_t position = skep_load_relaxed(&ring->shared->tail) & POSITION_MASK;
+        for (;;) {
+                struct shm_slot *slot = ring_slot(ring, position);
+                uint32_t turn = ring_turn(ring, position);
+                uint64_t word = skep_load(&slot->word);
+                int32_t ahead = turns_ahead(word, turn);
+                if (ahead == 0 && slot_phase(word) == SLOT_EMPTY) {
+                        if (!skep_cas(&slot->word, &word, slot_word(turn, SLOT_WRITING, agent)))
+                                continue;
+                        PROBE("ring.writing");
+                        if (skep_load_relaxed(&ring->shared->tail) < position + 1)
+                                skep_store_relaxed(&ring->shared->tail, position + 1);
+                        PROBE("ring.tail");
+                        *ret_position = position;
+                        return RING_DONE;
+                }
+                if ((ahead == 0 && slot_phase(word) == SLOT_SEALED) || (ahead == -1 && word & SLOT_LAST))
+                        return RING_SEALED;
+                if (ahead < 0)
+                        return RING_FULL;
+                position += (ahead > 0 ? (uint64_t)(ahead - 1) * ring->count : 0) + 1; /* all turns before that one were put */
+        }
+}
+
+/* Leave a state that names us; only LAST can have come meanwhile.  Sequentially consistent (O3). */
+static void slot_leave(struct shm_slot *slot, enum slot_phase phase, bool next_turn)
+{
+        uint64_t word = skep_load_relaxed(&slot->word), next;
+        do {
+                next = slot_word(slot_turn(word), phase, 0) | (word & SLOT_LAST);
+                if (next_turn)
+                        next = slot_word(slot_turn(word) + 1, word & SLOT_LAST ? SLOT_SEALED : phase, 0);
+        } while (!skep_cas(&slot->word, &word, next));
+}
+
+void ring_put_publish(const struct ring *ring, uint64_t position)
+{
+        slot_leave(ring_slot(ring, position), SLOT_FULL, false);
+        PROBE("ring.full");
+}
+
+void ring_put_cancel(const struct ring *ring, uint64_t position)
+{
+        slot_leave(ring_slot(ring, position), SLOT_EMPTY, true);
+        PROBE("ring.cancelled");
+}
+
+bool ring_seal(const struct ring *ring)
+{
+        uint64_t position = skep_load_relaxed(&ring->shared->tail) & POSITION_MASK;
+        for (;;) {
+                struct shm_slot *slot = ring_slot(ring, position);
+                uint64_t word = skep_load(&slot->word);
+                int32_t ahead = turns_ahead(word, ring_turn(ring, position));
+                if ((ahead == 0 && slot_phase(word) == SLOT_SEALED) || (ahead == -1 && word & SLOT_LAST))
+                        return true;
+                if (ahead == 0 && slot_phase(word) == SLOT_EMPTY)
+                        return false;
+                if (ahead < 0) {
+                        if (skep_cas(&slot->word, &word, word | SLOT_LAST)) {
+                                PROBE("ring.last");
+                                return true;
+                        }
+                        continue;
+                }
+                position = (position + 1) & POSITION_MASK;
+        }
+}
+
+bool ring_has_space(const struct ring *ring)
+{
+        uint64_t position = skep_load_relaxed(&ring->shared->tail) & POSITION_MASK;
+        for (uint64_t i = 0; i < ring->count; i++, position++) {
+                uint64_t word = skep_load(&ring_slot(ring, position)->word);
+                int32_t ahead = turns_ahead(word, ring_turn(ring, position));
+                if (ahead < 0 || (ahead == 0 && slot_phase(word) == SLOT_EMPTY))
+                        return ahead == 0;
+        }
+        return false;
+}
+
+/* --- get ------------------------------------------------------------------------------------------------------------ */
+
+static bool head_advance(const struct ring *ring, uint64_t *head)
+{
+        uint64_t next = (*head & ~POSITION_MASK) | ((*head + 1) & POSITION_MASK);
+        if (!skep_cas(&ring->shared->head, head, next))
+                return false;
+        PROBE("ring.head");
+        *head = next;
+        return true;
+}
+
+enum ring_result ring_get_claim(const struct ring *ring, uint32_t agent, uint64_t *ret_position)
+{
+        uint64_t head = skep_load(&ring->shared->head);
+        for (;;) {
+                uint64_t position = head & POSITION_MASK;
+                struct shm_slot *slot = ring_slot(ring, position);
+                uint32_t turn = ring_turn(ring, position);
+                uint64_t word = skep_load(&slot->word);
+                int32_t ahead = turns_ahead(word, turn);
+                enum slot_phase phase = slot_phase(word);
+                if (ahead == 0 && (phase == SLOT_FULL || phase == SLOT_RETURNED)) {
+                        if (!skep_cas(&slot->word, &word, slot_word(turn, SLOT_READING, agent) | (word & SLOT_LAST)))
+                                continue;
+                        PROBE("ring.reading");
+                        (void)head_advance(ring, &head);
+                        *ret_position = position;
+                        return RING_DONE;
+                }
+                if (ahead < 0 || (ahead == 0 && phase == SLOT_EMPTY))
+                        return RING_EMPTY;
+                if (ahead == 0 && phase == SLOT_WRITING)
+                        return RING_BUSY;
+                if (ahead == 0 && phase == SLOT_SEALED)
+                        return RING_SEALED;
+                (void)head_advance(ring, &head); /* READING by another, or taken; on failure head is what was found */
+        }
+}
+
+enum ring_result ring_peek(const struct ring *ring)
+{
+        uint64_t position = skep_load(&ring->shared->head) & POSITION_MASK;
+        uint64_t word = skep_load(&ring_slot(ring, position)->word);
+        int32_t ahead = turns_ahead(word, ring_turn(ring, position));
+        if (ahead > 0)
+                return RING_DONE;
+        switch (slot_phase(word)) {
+        case SLOT_WRITING:
+                return ahead ? RING_EMPTY : RING_BUSY;
+        case SLOT_SEALED:
+                return RING_SEALED;
+        case SLOT_EMPTY:
+                return RING_EMPTY;
+        default:
+                return ahead ? RING_EMPTY : RING_DONE;
+        }
+}
+
+void ring_get_release(const struct ring *ring, uint64_t position)
+{
+        slot_leave(ring_slot(ring, position), SLOT_EMPTY, true);
+        PROBE("ring.released");
+}
+
+static void head_lower(const struct ring *ring, uint64_t position)
+{
+        uint64_t head = skep_load(&ring->shared->head);
+        while ((head & POSITION_MASK) > position)
+                if (skep_cas(&ring->shared->head, &head, ((head & ~POSITION_MASK) + HEAD_EPOCH) | position)) {
+                        PROBE("ring.lowered");
+                        return;
+                }
+}
+
+void ring_get_return(const struct ring *ring, uint64_t position)
+{
+        slot_leave(ring_slot(ring, position), SLOT_RETURNED, false);
+        PROBE("ring.returned");
+        head_lower(ring, position);
+}
+
+/* --- looking and recovering ------------------------------------------------------------------------------------------ */
+
+uint64_t ring_size(const struct ring *ring)
+{
+        uint64_t head = skep_load(&ring->shared->head) & POSITION_MASK;
+        uint64_t tail = skep_load(&ring->shared->tail) & POSITION_MASK;
+        if (tail <= head)
+                return ring_peek(ring) == RING_EMPTY || ring_peek(ring) == RING_SEALED ? 0 : 1;
+        uint64_t size = tail - head;
+        if (size > ring->count)
+                size = ring->count;
+        if (ring_peek(ring) == RING_EMPTY)
+                return 0;
+        return size;
+}
+
+/* The position that a slot's word speaks of: its turn is known modulo 2^32 only, so it is taken near the head. */
+static uint64_t slot_position(const struct ring *ring, uint64_t index, uint32_t turn)
+{
+        uint64_t head = skep_load(&ring->shared->head) & POSITION_MASK;
+        uint64_t turn_of_head = head / ring->count;
+        int32_t ahead = (int32_t)(turn - (uint32_t)turn_of_head);
+        return (turn_of_head + (uint64_t)(int64_t)ahead) * ring->count + index;
+}
+
+uint64_t ring_recover(const struct ring *ring, const struct reap *reap)
+{
+        uint64_t changed = 0;
+        for (uint64_t index = 0; index < ring->count; index++) {
+                uint64_t word = skep_load(&ring_slot(ring, index)->word);
+                enum slot_phase phase = slot_phase(word);
+                bool dead = (phase == SLOT_WRITING || phase == SLOT_READING) && reap_concerns(reap, slot_agent(word));
+                if (dead && phase == SLOT_WRITING)
+                        ring_put_cancel(ring, index);
+                else if (dead)
+                        ring_get_return(ring, slot_position(ring, index, slot_turn(word)));
+                else if (phase == SLOT_RETURNED)
+                        head_lower(ring, slot_position(ring, index, slot_turn(word)));
+                changed += dead;
+        }
+        return changed;
+}
+
+uint64_t ring_verify(const struct ring *ring, const skep_hive *hive)
+{
+        uint64_t problems = 0;
+        uint64_t head = skep_load(&ring->shared->head) & POSITION_MASK;
+        for (uint64_t index = 0; index < ring->count; index++) {
+                uint64_t word = skep_load(&ring_slot(ring, index)->word);
+                enum slot_phase phase = slot_phase(word);
+                bool named = phase == SLOT_WRITING || phase == SLOT_READING;
+                problems += phase > SLOT_SEALED || named != (slot_agent(word) != 0);
+                if (named && slot_agent(word))
+                        problems += agent_member(hive, slot_agent(word)) < 0;
+                if (phase == SLOT_FULL || phase == SLOT_RETURNED)
+                        problems += slot_position(ring, index, slot_turn(word)) < head;
+        }
+        return problems;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lock.h - the robust lock on a word in a hive; the public object is claim/object_lock.c. */
+#ifndef SYNC_LOCK_H
+#define SYNC_LOCK_H
+
+#include "member/member.h"
+
+#include <skep/deadline.h>
+
+/* @return 0, SKEP_OWNER_DIED, -ETIMEDOUT */
+int lock_acquire(struct skep_agent *agent, uint32_t *word, skep_deadline deadline);
+
+/* @return 0, -EPERM it is free */
+int lock_release(struct skep_agent *agent, uint32_t *word);
+
+/* Agent id of the holder, 0 if free. */
+uint32_t lock_owner(const uint32_t *word);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wait.h - how long an agent sleeps at a stretch, and the event count.
+ *
+ * Nobody sleeps longer than a slice without looking again.  So a wake-up that died with its giver or its taker costs one
+ * slice, never a hang; whether somebody is dead is then asked of the kernel, never guessed from the time.
+ */
+#ifndef SYNC_WAIT_H
+#define SYNC_WAIT_H
+
+#include "member/member.h"
+
+#include <skep/deadline.h>
+
+#define WAIT_SLICE_NS INT64_C(50000000)
+
+/* Sleep while *word == expected, a slice or until the deadline. @return 0 woken, or the slice ended; -ETIMEDOUT deadline */
+int wait_slice(struct skep_agent *agent, uint32_t *word, uint32_t expected, skep_deadline deadline);
+
+/*
+ * Event count: sleep and wake for structures without locks.  One word {count 31, WAITERS}.
+ *
+ *   waiter:    key = event_prepare(word);  look at the structure again;  event_wait(agent, word, key, deadline)
+ *   notifier:  change the structure, with a sequentially consistent operation;  event_notify(word, n)
+ *
+ *   state    word           left by                                  to
+ *   QUIET    {n, 0}         waiter, fetch-or                         ARMED
+ *   ARMED    {n, WAITERS}   notifier, add 2                          ARMED {n+1}, then wakes; nobody there: QUIET
+ *
+ * ORDER.  event_prepare's fetch-or and the notifier's change are both sequentially consistent: either the waiter's second
+ *         look sees the change, or the notifier sees WAITERS, and the changed count makes the wait return.
+ * CRASH.  A notifier that dies between its change and the wake-up: the sleepers' slices end.  A sleeper that dies leaves
+ *         WAITERS set: one system call too many.
+ * SOURCE. The event count of Reed and Kanodia (1979), as in ck_ec; WAITERS is cleared by the first wake-up that finds nobody.
+ */
+#define EVENT_WAITERS 1u
+
+uint32_t event_prepare(uint32_t *word);
+int event_wait(struct skep_agent *agent, uint32_t *word, uint32_t key, skep_deadline deadline);
+void event_wake(uint32_t *word, int count);
+
+static inline void event_notify(uint32_t *word, int count)
+{
+        if (__builtin_expect(skep_load32_relaxed(word) & EVENT_WAITERS, 0))
+                event_wake(word, count);
+}
+
+#endif
