@@ -26,7 +26,7 @@ static void wait_for(const struct relay *relay, uint64_t count)
 {
         while (__atomic_load_n(&relay->shared->seen, __ATOMIC_ACQUIRE) != count)
                 relax();
-        for (int i = 0; i < 200; i++) /* the consumer goes back to waiting */
+        for (int i = 0; i < 20; i++) /* the consumer goes back to waiting */
                 relax();
 }
 

@@ -64,11 +64,9 @@ def pickle_delay(array, count):
 
 
 def names_delay(count):
-    """The block is made and filled beforehand; only its name travels in the measured time."""
+    """A block per message. It is made before the measured time begins, in which its name travels and the block is attached."""
     queue = standard.Queue()
-    blocks = [shared_memory.SharedMemory(create=True, size=rounds.MIB48) for _ in range(2)]
-    for block in blocks:
-        numpy.frombuffer(block.buf, dtype=numpy.float32)[:] = 1
+    blocks = []
 
     def receive(board):
         block = shared_memory.SharedMemory(queue.get())
@@ -76,13 +74,16 @@ def names_delay(count):
         touch(board, array)
         del array
         block.close()
+        block.unlink()
 
+    for _ in range(count):
+        blocks.append(shared_memory.SharedMemory(create=True, size=rounds.MIB48))
+        blocks[-1].buf[0] = 1
     try:
-        return median_delay(standard.Process, receive, lambda index: queue.put(blocks[index % 2].name), count, ASLEEP)
+        return median_delay(standard.Process, receive, lambda index: queue.put(blocks[index].name), count, ASLEEP)
     finally:
         for block in blocks:
             block.close()
-            block.unlink()
 
 
 def futex_delay(count):

@@ -40,7 +40,8 @@ struct command_line {
         struct cli_arguments arguments;
 };
 
-const char *argp_program_version = "skep " SKEP_VERSION;
+/* Must override the C library's, so it may not be hidden. */
+SKEP_API const char *argp_program_version = "skep " SKEP_VERSION;
 
 static const struct argp_option verb_options[] = {
         { .name = "json", .key = 'j', .doc = "Print JSON for programs instead of text for people" },

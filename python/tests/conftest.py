@@ -59,5 +59,9 @@ def run(context):
 
     yield start
     for process in started:
-        process.join()
+        process.join(10)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            pytest.fail('the child did not end')
         assert process.exitcode == 0

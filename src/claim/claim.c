@@ -43,12 +43,17 @@ void destroy_register(enum block_kind kind, destroy_function *function)
 
 /* --- steps ------------------------------------------------------------------------------------------------------------------ */
 
-static void acknowledge(skep_hive *hive, uint32_t agent_index, uint32_t sequence)
+/* Our own steps too: the open intent may be about the one that we overwrite. */
+static void acknowledge(struct skep_agent *agent, uint32_t agent_index, uint32_t sequence)
 {
-        if (!agent_index || agent_index > hive->agent_max)
+        if (!agent_index || agent_index > agent->hive->agent_max)
                 return;
-        uint32_t *word = &hive->agents[agent_index].acknowledged;
+        uint32_t *word = &agent->hive->agents[agent_index].acknowledged;
         uint32_t known = skep_load32(word);
+        if (agent_index == agent->index && (int32_t)(sequence - known) > 0) {
+                skep_store32(word, sequence); /* others raise it to older ones only, by compare-and-swap */
+                return;
+        }
         while ((int32_t)(sequence - known) > 0)
                 if (skep_cas32(word, &known, sequence))
                         return;
@@ -65,8 +70,7 @@ bool claim_step_done(const skep_hive *hive, uint32_t agent_index, const struct s
 /* Replace the word, having acknowledged the step it carries. */
 static bool claims_swap(struct skep_agent *agent, struct shm_block *block, uint64_t *claims, uint64_t next)
 {
-        if (claims_agent(*claims) != agent->index)
-                acknowledge(agent->hive, claims_agent(*claims), (uint32_t)(*claims >> 32));
+        acknowledge(agent, claims_agent(*claims), (uint32_t)(*claims >> 32));
         if (!skep_cas(&block->claims, claims, next))
                 return false;
         PROBE("claim.step");

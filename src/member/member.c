@@ -91,6 +91,18 @@ int member_take(skep_hive *hive, int fd, uint32_t *ret_member)
         return result == -EUSERS ? member_search(hive, fd, true, ret_member) : result;
 }
 
+/* Reaping goes through our own description: the child's must not hold the dead's byte while we are at work. */
+static int fork_slot(skep_hive *hive)
+{
+        int result = member_search(hive, hive->fork_fd, false, &hive->fork_member);
+        if (result != -EUSERS)
+                return result;
+        pthread_mutex_unlock(&hive->mutex);
+        result = skep_hive_reap(hive, NULL);
+        pthread_mutex_lock(&hive->mutex);
+        return result < 0 ? result : member_search(hive, hive->fork_fd, false, &hive->fork_member);
+}
+
 static void fork_prepare(void)
 {
         pthread_mutex_lock(&process_mutex);
@@ -100,7 +112,7 @@ static void fork_prepare(void)
                 pthread_mutex_lock(&hive->mutex);
                 hive->fork_fd = result < 0 ? result : os_reopen(hive->fd);
                 if (hive->fork_fd >= 0)
-                        result = member_search(hive, hive->fork_fd, false, &hive->fork_member);
+                        result = fork_slot(hive);
                 if (hive->fork_fd >= 0 && result == 0)
                         result = fork_prepare_claims(agent, hive->fork_member);
                 if (result < 0) {

@@ -7,6 +7,7 @@
 #ifndef OS_OS_H
 #define OS_OS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,6 +68,9 @@ int os_byte_is_locked(int fd, uint64_t offset);
 int os_futex_wait(uint32_t *word, uint32_t expected, int64_t monotonic_ns);
 /* @return how many were woken */
 int os_futex_wake(uint32_t *word, int count);
+
+/* A thread that takes no signals: they are for the program's own. -EAGAIN */
+int os_thread_start(void *(*run)(void *argument), void *argument, pthread_t *ret_thread);
 
 /* A descriptor that is readable while its count is not zero. */
 int os_event_create(void);

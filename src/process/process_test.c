@@ -156,7 +156,7 @@ static void start_and_await_word(const struct skep_process_options *options)
 
         if (pipe(fds) || dup2(fds[1], STDOUT_FILENO) < 0)
                 _exit(2);
-        (void)started(options);
+        skep_process_unref(started(options));
         if (read(fds[0], &word, 1) != 1 || write(out, &word, 1) != 1)
                 _exit(3);
         (void)dup2(out, STDOUT_FILENO);
@@ -428,7 +428,7 @@ END_TEST
 
 static void middle_with_listening_daemon(void)
 {
-        (void)started(SKEP_PROCESS_OPTIONS(.function = wait_for_terminate, .flags = SKEP_PROCESS_DAEMON));
+        skep_process_unref(started(SKEP_PROCESS_OPTIONS(.function = wait_for_terminate, .flags = SKEP_PROCESS_DAEMON)));
         (void)usleep(200000);
         exit(0);
 }
@@ -468,7 +468,7 @@ END_TEST
 
 static void middle_with_child(void)
 {
-        (void)started(SKEP_PROCESS_OPTIONS(.function = say_late));
+        skep_process_unref(started(SKEP_PROCESS_OPTIONS(.function = say_late)));
         exit(0);
 }
 

@@ -10,7 +10,6 @@
 #include "sync/wait.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 
 struct queue_watch {
@@ -66,18 +65,13 @@ static int watch_start(skep_queue *queue)
                 return result;
         }
         queue->watch = watch;
-        sigset_t all, old;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the program's threads */
-        int failed = pthread_create(&watch->thread, NULL, watch_run, queue);
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
-        if (failed) {
+        int result = os_thread_start(watch_run, queue, &watch->thread);
+        if (result < 0) {
                 queue->watch = NULL;
                 os_close(watch->fd);
                 free(watch);
-                return -EAGAIN;
         }
-        return 0;
+        return result;
 }
 
 void watch_end(skep_queue *queue)

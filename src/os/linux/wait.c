@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <signal.h>
 #include <skep/deadline.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -76,4 +77,14 @@ int os_futex_wake(uint32_t *word, int count)
 int64_t os_thread(void)
 {
         return syscall(SYS_gettid);
+}
+
+int os_thread_start(void *(*run)(void *argument), void *argument, pthread_t *ret_thread)
+{
+        sigset_t all, old;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &old);
+        int error = pthread_create(ret_thread, NULL, run, argument);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        return -error;
 }

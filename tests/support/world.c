@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* world.c - operations that members die in, and the check of what they leave (world.h). */
+#include "world.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LONG_BYTES 400
+#define RUN_BYTES 100000
+
+static void must(int result, const char *what)
+{
+        if (result < 0) {
+                fprintf(stderr, "%s: %s\n", what, skep_strerror(result));
+                abort();
+        }
+}
+#define MUST(call) must(call, #call)
+
+static void put_bytes(skep_queue *queue, uint32_t value, size_t bytes)
+{
+        unsigned char *message = malloc(bytes);
+        memset(message, (int)(value & 0xff), bytes);
+        memcpy(message, &value, sizeof value);
+        MUST(skep_queue_put(queue, message, bytes, skep_forever()));
+        free(message);
+}
+
+static skep_array *array_of(skep_hive *hive, int32_t value)
+{
+        skep_array *array;
+        MUST(skep_array_create(hive, SKEP_ARRAY_OPTIONS(.element = SKEP_ELEMENT_I32, .dimension_count = 1, .shape = (const uint64_t[]){1000}), &array));
+        for (int i = 0; i < 1000; i++)
+                ((int32_t *)skep_array_data(array))[i] = value;
+        return array;
+}
+
+/* Take one message of any kind. @return its value, or -1 when the queue is empty; the contents are checked */
+static int32_t take(skep_queue *queue)
+{
+        struct skep_loan loan;
+        int32_t value;
+        if (skep_queue_borrow(queue, &loan, skep_nowait()) < 0)
+                return -1;
+        if (loan.kind == SKEP_MESSAGE_ARRAY) {
+                skep_array *array;
+                MUST(skep_loan_array(&loan, &array));
+                const int32_t *elements = skep_array_data(array);
+                value = elements[0];
+                ck_assert_int_eq(elements[999], value);
+                skep_array_unref(array);
+        } else {
+                ck_assert_uint_ge(loan.bytes, sizeof value);
+                memcpy(&value, loan.data, sizeof value);
+                for (size_t i = sizeof value; i < loan.bytes; i++)
+                        ck_assert_int_eq(((unsigned char *)loan.data)[i], value & 0xff);
+        }
+        skep_queue_give_back(&loan);
+        return value;
+}
+
+void world_make(struct world *world)
+{
+        MUST(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 8u << 20, .agent_max = 32, .member_max = 16), &world->hive));
+        MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.name = "q", .capacity = 8), &world->queue));
+        MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.name = "u"), &world->unbounded));
+        MUST(skep_lock_create(world->hive, "l", &world->lock));
+        world->array = array_of(world->hive, 100);
+        put_bytes(world->queue, 1, 64);
+        put_bytes(world->queue, 2, LONG_BYTES);
+        skep_array *array = array_of(world->hive, 3);
+        MUST(skep_queue_put_array(world->queue, array, skep_nowait()));
+        skep_array_unref(array);
+        put_bytes(world->queue, 4, 4);
+        for (uint32_t i = 0; i < WORLD_UNBOUNDED; i++)
+                put_bytes(world->unbounded, i, 8);
+}
+
+void world_leave(struct world *world)
+{
+        skep_queue_unref(world->queue);
+        skep_queue_unref(world->unbounded);
+        skep_lock_unref(world->lock);
+        skep_array_unref(world->array);
+}
+
+/* --- what must hold ------------------------------------------------------------------------------------------------------- */
+
+static int forget(const struct skep_object_entry *entry, void *context)
+{
+        return skep_hive_forget(context, entry->name);
+}
+
+static void check_queue(skep_hive *hive, const struct operation *operation, bool finished, const char *where)
+{
+        skep_queue *queue;
+        int32_t got[64];
+        int count = 0, first;
+        MUST(skep_queue_open(hive, "q", &queue));
+        while (count < 64 && (got[count] = take(queue)) >= 0)
+                count++;
+        for (first = 0; first < count && got[first] < 100; first++)
+                ck_assert_msg(got[first] == got[0] + first, "%s: order or loss at %s", operation->name, where);
+        int gone = first ? got[0] - 1 : WORLD_FIRST, put = count - first;
+        ck_assert_msg(!first || got[first - 1] == WORLD_FIRST, "%s: lost the end at %s", operation->name, where);
+        ck_assert_msg(gone <= operation->gets && put <= operation->puts, "%s: %d gone, %d put at %s", operation->name, gone, put, where);
+        ck_assert_msg(!finished || (gone == operation->gets && put == operation->puts), "%s: not done at %s", operation->name, where);
+        for (int i = 0; i < put; i++)
+                ck_assert_int_eq(got[first + i], 100 + i);
+        put_bytes(queue, 7, LONG_BYTES);
+        ck_assert_msg(take(queue) == 7, "%s: queue stuck after %s", operation->name, where);
+        skep_queue_unref(queue);
+}
+
+static void check_unbounded(skep_hive *hive, const struct operation *operation, bool finished, const char *where)
+{
+        skep_queue *queue;
+        int count = 0;
+        MUST(skep_queue_open(hive, "u", &queue));
+        for (int32_t value; (value = take(queue)) >= 0; count++)
+                ck_assert_msg(value == count, "%s: %d instead of %d at %s", operation->name, value, count, where);
+        int put = count - WORLD_UNBOUNDED;
+        ck_assert_msg(put >= (finished ? operation->unbounded_puts : 0) && put <= operation->unbounded_puts, "%s: %d put at %s", operation->name, put,
+                      where);
+        for (uint32_t i = 0; i < 600; i++)
+                put_bytes(queue, i, 8);
+        for (int i = 0; i < 600; i++)
+                ck_assert_int_eq(take(queue), i);
+        skep_queue_unref(queue);
+}
+
+void world_check(skep_hive *hive, const struct operation *operation, bool finished, const char *where)
+{
+        struct skep_verify_report report;
+        ck_assert_msg(skep_hive_verify(hive, &report) == 0, "%s: %s at %s", operation->name, report.first, where);
+        check_queue(hive, operation, finished, where);
+        check_unbounded(hive, operation, finished, where);
+        skep_lock *lock;
+        MUST(skep_lock_open(hive, "l", &lock));
+        ck_assert_msg(skep_lock_acquire(lock, skep_within_ns(INT64_C(5000000000))) >= 0, "%s: lock stuck at %s", operation->name, where);
+        skep_lock_release(lock);
+        skep_lock_unref(lock);
+        MUST(skep_hive_names(hive, forget, hive));
+        struct skep_hive_stat stat;
+        MUST(skep_hive_stat(hive, &stat));
+        ck_assert_msg(stat.blocks == 0 && stat.names == 0, "%s: %llu blocks leak at %s", operation->name, (unsigned long long)stat.blocks, where);
+        ck_assert_msg(stat.members == 1, "%s: %u members at %s", operation->name, stat.members, where);
+        ck_assert_msg(skep_hive_verify(hive, &report) == 0, "%s: afterwards %s at %s", operation->name, report.first, where);
+}
+
+/* --- operations ------------------------------------------------------------------------------------------------------------ */
+
+static void put_small(struct world *world)
+{
+        put_bytes(world->queue, 100, 50);
+}
+
+static void put_long(struct world *world)
+{
+        put_bytes(world->queue, 100, LONG_BYTES);
+}
+
+static void put_run(struct world *world)
+{
+        put_bytes(world->queue, 100, RUN_BYTES);
+}
+
+static void put_array(struct world *world)
+{
+        MUST(skep_queue_put_array(world->queue, world->array, skep_nowait()));
+}
+
+static void put_new_array(struct world *world)
+{
+        skep_array *array = array_of(world->hive, 100);
+        MUST(skep_queue_put_array(world->queue, array, skep_nowait()));
+        skep_array_unref(array);
+}
+
+static void put_many(struct world *world)
+{
+        uint32_t values[3] = {100, 101, 102};
+        struct skep_bytes messages[3] = {{&values[0], 4}, {&values[1], 4}, {&values[2], 4}};
+        size_t count;
+        MUST(skep_queue_put_many(world->queue, messages, 3, &count, skep_nowait()));
+}
+
+static void put_reserved(struct world *world)
+{
+        struct skep_loan loan;
+        uint32_t value = 100;
+        MUST(skep_queue_reserve(world->queue, 300, &loan));
+        memset(loan.data, 100, 300);
+        memcpy(loan.data, &value, 4);
+        MUST(skep_queue_commit(&loan, SKEP_MESSAGE_BYTES, 300, skep_nowait()));
+        MUST(skep_queue_reserve(world->queue, 300, &loan));
+        skep_queue_abandon(&loan);
+}
+
+static void get_copies(struct world *world)
+{
+        char buffer[LONG_BYTES];
+        size_t bytes;
+        MUST(skep_queue_get(world->queue, buffer, sizeof buffer, &bytes, skep_nowait()));
+        MUST(skep_queue_get(world->queue, buffer, sizeof buffer, &bytes, skep_nowait()));
+}
+
+static void get_all(struct world *world)
+{
+        for (int i = 0; i < WORLD_FIRST; i++)
+                take(world->queue);
+}
+
+static void put_back(struct world *world)
+{
+        struct skep_loan loan;
+        MUST(skep_queue_borrow(world->queue, &loan, skep_nowait()));
+        skep_queue_put_back(&loan);
+}
+
+static void get_and_put(struct world *world)
+{
+        take(world->queue);
+        put_bytes(world->queue, 100, 50);
+}
+
+static void grow_queue(struct world *world)
+{
+        for (uint32_t i = 0; i < 3; i++)
+                put_bytes(world->unbounded, WORLD_UNBOUNDED + i, 8);
+}
+
+static void blocks_come_and_go(struct world *world)
+{
+        skep_block small, page, run;
+        MUST(skep_block_alloc(world->hive, 200, 0, &small));
+        MUST(skep_block_alloc(world->hive, 20000, 0, &page));
+        MUST(skep_block_alloc(world->hive, 200000, 0, &run));
+        MUST(skep_block_unref(world->hive, run));
+        MUST(skep_block_alloc(world->hive, 70000, 0, &run));
+        MUST(skep_block_ref(world->hive, page));
+        MUST(skep_block_unref(world->hive, page));
+        MUST(skep_block_unref(world->hive, page));
+        MUST(skep_block_unref(world->hive, small));
+        MUST(skep_block_unref(world->hive, run));
+}
+
+static void queue_comes_and_goes(struct world *world)
+{
+        skep_queue *queue;
+        MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.capacity = 4), &queue));
+        put_bytes(queue, 1, 8);
+        put_bytes(queue, 2, LONG_BYTES);
+        MUST(skep_queue_put_array(queue, world->array, skep_nowait()));
+        skep_queue_unref(queue);
+}
+
+static void name_comes_and_goes(struct world *world)
+{
+        skep_lock *lock;
+        MUST(skep_lock_create(world->hive, "other", &lock));
+        skep_lock_unref(lock);
+        MUST(skep_hive_forget(world->hive, "other"));
+}
+
+static void lock_and_release(struct world *world)
+{
+        MUST(skep_lock_acquire(world->lock, skep_forever()));
+        skep_lock_release(world->lock);
+}
+
+static void fork_and_join(struct world *world)
+{
+        (void)world;
+        pid_t child = fork();
+        if (child == 0)
+                _exit(0);
+        waitpid(child, NULL, 0);
+}
+
+static void attach_and_detach(struct world *world)
+{
+        skep_hive *hive;
+        MUST(skep_hive_attach(skep_hive_fd(world->hive), &hive));
+        skep_hive_detach(hive);
+}
+
+static void reap_nobody(struct world *world)
+{
+        MUST(skep_hive_reap(world->hive, NULL));
+}
+
+const struct operation operations[] = {
+        {"put small", put_small, 0, 1, 0},
+        {"put long", put_long, 0, 1, 0},
+        {"put run of pages", put_run, 0, 1, 0},
+        {"put array", put_array, 0, 1, 0},
+        {"put new array", put_new_array, 0, 1, 0},
+        {"put many", put_many, 0, 3, 0},
+        {"reserve, commit, abandon", put_reserved, 0, 1, 0},
+        {"get copies", get_copies, 2, 0, 0},
+        {"get all", get_all, WORLD_FIRST, 0, 0},
+        {"borrow, put back", put_back, 0, 0, 0},
+        {"get and put", get_and_put, 1, 1, 0},
+        {"grow unbounded", grow_queue, 0, 0, 3},
+        {"blocks", blocks_come_and_go, 0, 0, 0},
+        {"queue create, destroy", queue_comes_and_goes, 0, 0, 0},
+        {"name enter, forget", name_comes_and_goes, 0, 0, 0},
+        {"lock", lock_and_release, 0, 0, 0},
+        {"reap", reap_nobody, 0, 0, 0},
+        {"fork", fork_and_join, 0, 0, 0},
+        {"attach, detach", attach_and_detach, 0, 0, 0},
+};
+const int operation_count = sizeof operations / sizeof operations[0];

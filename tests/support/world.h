@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * world.h - a small hive with one of everything, the operations that members die in, and what must hold afterwards.
+ *
+ * The queue "q" holds 1 (small), 2 (long), 3 (array), 4 (small); the unbounded queue "u" is one slot short of a second ring.
+ * An operation takes from the front of "q" and appends values from 100 on.  Whatever dies where: what is left is the rest
+ * of 1..4 after at most `gets` of them, then the first of 100.., in order, each once.
+ */
+#ifndef TESTS_WORLD_H
+#define TESTS_WORLD_H
+
+#include <skep/skep.h>
+#include <stdbool.h>
+
+#define WORLD_FIRST 4
+#define WORLD_UNBOUNDED 255
+
+struct world {
+        skep_hive *hive;
+        skep_queue *queue;
+        skep_queue *unbounded;
+        skep_array *array; /* holds 100; for putting */
+        skep_lock *lock;
+};
+
+struct operation {
+        const char *name;
+        void (*run)(struct world *world);
+        int gets; /* from "q" */
+        int puts; /* to "q" */
+        int unbounded_puts;
+};
+
+extern const struct operation operations[];
+extern const int operation_count;
+
+void world_make(struct world *world);
+
+/* After the death and the reaping, by a survivor: empties the world and fails the running test if anything is wrong. */
+void world_check(skep_hive *hive, const struct operation *operation, bool finished, const char *where);
+
+/* Drop the handles that the maker holds. */
+void world_leave(struct world *world);
+
+#endif
