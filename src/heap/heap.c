@@ -294,19 +294,33 @@ static struct shm_block *slab_records(struct shm_slab *slab)
         return (struct shm_block *)(void *)(slab + 1);
 }
 
-/* Blocks of a class in a slab; the first lies at a multiple of its size, up to 4096. */
-static uint64_t slab_first(uint64_t class_index, uint64_t count)
+/* Blocks of a class in a slab, and where the first lies: at a multiple of its size, up to 4096.  Fixed by the format. */
+static struct {
+        uint64_t count, first;
+} slab_shapes[HEAP_CLASS_COUNT];
+
+static void slab_shapes_compute(void)
 {
-        uint64_t align = CLASS_BYTES(class_index) < 4096 ? CLASS_BYTES(class_index) : 4096;
-        return align_up((count + 1) * sizeof(struct shm_block), align);
+        for (uint32_t i = 0; i < HEAP_CLASS_COUNT; i++) {
+                uint64_t size = CLASS_BYTES(i), align = size < 4096 ? size : 4096;
+                uint64_t count = (SLAB_BYTES - 64) / (size + sizeof(struct shm_block)) + 1, first;
+                do {
+                        count--;
+                        first = align_up((count + 1) * sizeof(struct shm_block), align);
+                } while (first + count * size > SLAB_BYTES);
+                slab_shapes[i].count = count;
+                slab_shapes[i].first = first;
+        }
+}
+
+static uint64_t slab_first(uint64_t class_index)
+{
+        return slab_shapes[class_index].first;
 }
 
 static uint64_t slab_count(uint64_t class_index)
 {
-        uint64_t count = (SLAB_BYTES - 64) / (CLASS_BYTES(class_index) + sizeof(struct shm_block));
-        while (slab_first(class_index, count) + count * CLASS_BYTES(class_index) > SLAB_BYTES)
-                count--;
-        return count;
+        return slab_shapes[class_index].count;
 }
 
 /* Make a slab: fill a HELD run, publish it as SLAB, then put it before the class's chain (a slab missing there is found by walks). */
@@ -324,7 +338,7 @@ static int slab_make(struct skep_agent *agent, uint32_t class_index)
         for (uint64_t i = 0; i < count; i++)
                 slab_records(slab)[i] = (struct shm_block){
                         .word = word_of(BLOCK_FREE, 0, BLOCK_WARM, 0),
-                        .data = page_data(hive, page) + slab_first(class_index, count) + i * CLASS_BYTES(class_index),
+                        .data = page_data(hive, page) + slab_first(class_index) + i * CLASS_BYTES(class_index),
                         .slab = 1,
                 };
         for (uint16_t i = 0; i < pages; i++) {
@@ -505,7 +519,7 @@ void *heap_data(const skep_hive *hive, const struct shm_block *block, uint64_t *
                 return NULL;
         uint64_t index = (uint64_t)(block - slab_records(slab));
         *ret_bytes = CLASS_BYTES(slab->class_index);
-        return hive->base + page_data(hive, page) + slab_first(slab->class_index, slab->count) + index * *ret_bytes;
+        return hive->base + page_data(hive, page) + slab_first(slab->class_index) + index * *ret_bytes;
 }
 
 static int walk_slab(skep_hive *hive, uint64_t page, heap_visit *visit, void *context)
@@ -560,5 +574,6 @@ static int reap_lock(struct reap *reap)
 
 __attribute__((constructor)) static void heap_register(void)
 {
+        slab_shapes_compute();
         reap_register(REAP_LOCK, reap_lock);
 }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Thread_local struct skep_agent *agent_current;
+_Thread_local struct skep_agent *agent_current __attribute__((tls_model("initial-exec")));
 static _Thread_local struct skep_agent *thread_agents;
 static pthread_key_t thread_key;
 static pthread_once_t thread_once = PTHREAD_ONCE_INIT;

@@ -30,7 +30,8 @@ struct skep_agent {
         } cache[HEAP_CLASS_COUNT];
 };
 
-extern _Thread_local struct skep_agent *agent_current;
+/* initial-exec: one load, also from a shared object; eight bytes of the static block, which dlopen has to spare. */
+extern _Thread_local struct skep_agent *agent_current __attribute__((tls_model("initial-exec")));
 
 int agent_attach(skep_hive *hive, struct skep_agent **ret_agent);
 
