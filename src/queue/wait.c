@@ -26,15 +26,17 @@ static bool spin(skep_queue *queue, queue_condition *condition, skep_deadline de
         int64_t until = os_now_ns() + budget;
         if (until > deadline.monotonic_ns)
                 until = deadline.monotonic_ns;
-        do {
-                for (int i = 0; i < 32; i++) {
-                        if (condition(queue)) {
-                                skep_store32_relaxed(&queue->spin_ns, budget * 2 < SPIN_MAX_NS ? budget * 2 : SPIN_MAX_NS);
-                                return true;
-                        }
-                        skep_relax();
+        /* Each look takes the cache line from the one who is about to write it: look often at first, then leave him room. */
+        for (uint32_t looks = 0, pause = 1;; looks++, pause += pause < 16 && looks % 8 == 7) {
+                if (condition(queue)) {
+                        skep_store32_relaxed(&queue->spin_ns, budget * 2 < SPIN_MAX_NS ? budget * 2 : SPIN_MAX_NS);
+                        return true;
                 }
-        } while (os_now_ns() < until);
+                for (uint32_t i = 0; i < pause; i++)
+                        skep_relax();
+                if (looks % 16 == 15 && os_now_ns() >= until)
+                        break;
+        }
         skep_store32_relaxed(&queue->spin_ns, budget / 2 > SPIN_MIN_NS ? budget / 2 : SPIN_MIN_NS);
         return false;
 }
