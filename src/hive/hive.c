@@ -26,6 +26,8 @@ int layout_of(uint64_t capacity_bytes, uint32_t member_max, uint32_t agent_max, 
         layout.names_at = layout.agents_at + (agent_max + 1) * sizeof(struct shm_agent);
         layout.heap_at = align_up(layout.names_at + HIVE_NAME_MAX * sizeof(struct shm_name), 4096);
         layout.blocks_at = layout.heap_at + sizeof(struct shm_heap);
+        if (layout.blocks_at + 2 * PAGE_BYTES > capacity_bytes)
+                return -EINVAL; /* the tables leave no room for data */
         layout.page_count = (capacity_bytes - layout.blocks_at) / (PAGE_BYTES + sizeof(struct shm_block));
         layout.data_at = align_up(layout.blocks_at + layout.page_count * sizeof(struct shm_block), PAGE_BYTES);
         layout.page_count = (capacity_bytes - layout.data_at) / PAGE_BYTES;

@@ -111,24 +111,34 @@ static int slot_take(skep_hive *hive, uint32_t *ret_index)
         return -EUSERS;
 }
 
+/* Also frees what this thread remembers of handles that have gone. */
 static struct skep_agent *thread_find(const skep_hive *hive)
 {
-        for (struct skep_agent *agent = thread_agents; agent; agent = agent->thread_next)
-                if (agent->hive == hive)
-                        return agent;
-        return NULL;
+        struct skep_agent *found = NULL;
+        for (struct skep_agent **link = &thread_agents, *agent; (agent = *link);) {
+                if (agent->hive) {
+                        found = agent->hive == hive ? agent : found;
+                        link = &agent->thread_next;
+                } else {
+                        *link = agent->thread_next;
+                        free(agent);
+                }
+        }
+        return found;
 }
 
 int agent_attach(skep_hive *hive, struct skep_agent **ret_agent)
 {
         if (hive->member == MEMBER_NONE)
                 return -ESTALE;
+        agent_current = NULL; /* it may be one that thread_find() frees */
         struct skep_agent *agent = thread_find(hive);
+        pthread_once(&thread_once, thread_key_create);
+        pthread_setspecific(thread_key, thread_agents);
         if (agent) {
                 *ret_agent = agent_current = agent;
                 return 0;
         }
-        pthread_once(&thread_once, thread_key_create);
         uint32_t index;
         int result = slot_take(hive, &index);
         if (result == -EUSERS && skep_hive_reap(hive, NULL) == 0)
@@ -147,7 +157,7 @@ int agent_attach(skep_hive *hive, struct skep_agent **ret_agent)
         agent->thread_next = thread_agents;
         pthread_mutex_unlock(&process_mutex);
         thread_agents = agent;
-        pthread_setspecific(thread_key, agent);
+        pthread_setspecific(thread_key, thread_agents);
         *ret_agent = agent_current = agent;
         return 0;
 }

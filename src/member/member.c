@@ -304,6 +304,22 @@ static bool is_last(skep_hive *hive)
         return true;
 }
 
+/* Remove our name, unless somebody did and made another hive of that name. */
+static void name_remove(const skep_hive *hive)
+{
+        char name[SKEP_NAME_MAX + 1], file[sizeof PREFIX + SKEP_NAME_MAX];
+        memcpy(name, hive->header->name, sizeof name);
+        name[SKEP_NAME_MAX] = 0; /* shared memory: anybody may have written there */
+        if (name_check(name) < 0)
+                return;
+        file_name(name, file);
+        struct os_file ours, theirs;
+        int fd = os_shm_open(file);
+        if (fd >= 0 && os_file_stat(hive->fd, &ours) == 0 && os_file_stat(fd, &theirs) == 0 && ours.inode == theirs.inode && ours.device == theirs.device)
+                (void)os_shm_unlink(file);
+        os_close(fd);
+}
+
 skep_hive *skep_hive_detach(skep_hive *hive)
 {
         if (!hive)
@@ -321,8 +337,8 @@ skep_hive *skep_hive_detach(skep_hive *hive)
                 struct skep_reap_report report = {0};
                 bool last = hive->header->name[0] && !(hive->header->flags & SKEP_HIVE_PERSISTENT) && is_last(hive);
                 (void)reap_member(hive, hive->member, &report); /* damaged: the kernel still drops the lock */
-                if (last && memchr(hive->header->name, 0, SKEP_NAME_MAX + 1) && skep_hive_unlink(hive->header->name) < 0)
-                        last = false; /* somebody removed it already */
+                if (last)
+                        name_remove(hive);
         }
         agents_forget(hive);
         os_close(hive->life_fd);
