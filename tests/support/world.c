@@ -56,8 +56,10 @@ static int32_t take(skep_queue *queue)
         } else {
                 ck_assert_uint_ge(loan.bytes, sizeof value);
                 memcpy(&value, loan.data, sizeof value);
-                for (size_t i = sizeof value; i < loan.bytes; i++)
-                        ck_assert_int_eq(((unsigned char *)loan.data)[i], value & 0xff);
+                size_t i = sizeof value; /* one assertion only: step_test.c steps through here */
+                while (i < loan.bytes && ((unsigned char *)loan.data)[i] == (value & 0xff))
+                        i++;
+                ck_assert_uint_ge(i, loan.bytes);
         }
         skep_queue_give_back(&loan);
         return value;
