@@ -102,7 +102,8 @@ END_TEST
 START_TEST(an_array_goes_by_reference)
 {
         skep_array *array, *same;
-        ck_assert_int_eq(skep_array_create(hive, SKEP_ARRAY_OPTIONS(.element = SKEP_ELEMENT_I32, .dimension_count = 1, .shape = (const uint64_t[]){100}), &array),
+        ck_assert_int_eq(skep_array_create(hive, SKEP_ARRAY_OPTIONS(.element = SKEP_ELEMENT_I32, .dimension_count = 1,
+                .shape = (const uint64_t[]){100}), &array),
                          0);
         ck_assert_int_eq(skep_queue_put_array(queue, array, skep_nowait()), 0);
         ck_assert_int_eq(get(queue), -EPROTOTYPE);
