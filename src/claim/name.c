@@ -29,13 +29,6 @@ static struct shm_name *entry_free(skep_hive *hive)
         return NULL;
 }
 
-/* We never hold it when we come here: a file that says so is damaged, and waiting for ourselves would last for ever. */
-static int directory_lock(struct skep_agent *agent)
-{
-        uint32_t *word = &agent->hive->heap->names_lock;
-        return lock_owner(word) == agent->id ? -EBADMSG : lock_acquire(agent, word, skep_forever());
-}
-
 static int enter_locked(struct skep_agent *agent, const char *name, struct shm_block *block)
 {
         if (entry_find(agent->hive, name))
@@ -60,7 +53,7 @@ int name_enter(struct skep_agent *agent, const char *name, struct shm_block *blo
 {
         int result = name_check(name);
         if (result == 0)
-                result = directory_lock(agent);
+                result = lock_acquire_inner(agent, &agent->hive->heap->names_lock);
         if (result < 0)
                 return result;
         result = enter_locked(agent, name, block);
@@ -72,7 +65,7 @@ int name_find(struct skep_agent *agent, const char *name, enum block_kind kind, 
 {
         int result = name_check(name);
         if (result == 0)
-                result = directory_lock(agent);
+                result = lock_acquire_inner(agent, &agent->hive->heap->names_lock);
         if (result < 0)
                 return result;
         struct shm_name *entry = entry_find(agent->hive, name);
@@ -91,7 +84,7 @@ int skep_hive_forget(skep_hive *hive, const char *name)
         if (result == 0)
                 result = agent_self(hive, &agent);
         if (result == 0)
-                result = directory_lock(agent);
+                result = lock_acquire_inner(agent, &agent->hive->heap->names_lock);
         if (result < 0)
                 return result;
         struct shm_name *entry = entry_find(hive, name);

@@ -227,7 +227,7 @@ static int run_take(struct skep_agent *agent, uint64_t pages, struct shm_block *
         if (!block) {
                 skep_hive *hive = agent->hive;
                 bool mine = lock_owner(&hive->heap->lock) == agent->id; /* inside heap_walk() */
-                if (!mine && (result = lock_acquire(agent, &hive->heap->lock, skep_forever())) < 0)
+                if (!mine && (result = lock_acquire_inner(agent, &hive->heap->lock)) < 0)
                         return result;
                 result = run_take_locked(agent, pages, &block);
                 if (!mine)
@@ -554,7 +554,7 @@ int heap_walk(skep_hive *hive, struct skep_agent *actor, heap_visit *visit, void
         if (!actor)
                 return walk_runs(hive, visit, context);
         bool mine = lock_owner(&hive->heap->lock) == actor->id;
-        int result = mine ? 0 : lock_acquire(actor, &hive->heap->lock, skep_forever());
+        int result = mine ? 0 : lock_acquire_inner(actor, &hive->heap->lock);
         if (result < 0)
                 return result;
         result = walk_runs(hive, visit, context);

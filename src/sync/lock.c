@@ -84,6 +84,13 @@ int lock_acquire(struct skep_agent *agent, uint32_t *word, skep_deadline deadlin
         return lock_wait(agent, word, deadline);
 }
 
+int lock_acquire_inner(struct skep_agent *agent, uint32_t *word)
+{
+        uint32_t owner = lock_owner(word);
+        bool ourselves = agent_current && agent_current->hive == agent->hive && agent_current->id == owner;
+        return owner == agent->id || ourselves ? -EBADMSG : lock_acquire(agent, word, skep_forever());
+}
+
 int lock_release(struct skep_agent *agent, uint32_t *word)
 {
         (void)agent;

@@ -10,6 +10,13 @@
 /* @return 0, SKEP_OWNER_DIED, -ETIMEDOUT */
 int lock_acquire(struct skep_agent *agent, uint32_t *word, skep_deadline deadline);
 
+/*
+ * Take a lock of the hive's own, which no thread holds when it comes here: one that names the calling thread, in its own name
+ * or the dead one's it works for, is damage, and waiting for ourselves would last for ever.
+ * @return 0, SKEP_OWNER_DIED, -EBADMSG
+ */
+int lock_acquire_inner(struct skep_agent *agent, uint32_t *word);
+
 /* @return 0, -EPERM it is free */
 int lock_release(struct skep_agent *agent, uint32_t *word);
 
