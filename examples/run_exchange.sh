@@ -13,7 +13,7 @@ trap 'kill "$c" 2>/dev/null || true; rm -f "$out"' EXIT
 timeout 60 "$SKEP_BUILD/examples/hive_exchange" "$name" >"$out" &
 c=$!
 for _ in $(seq 100); do
-        "$SKEP_BUILD/bin/skep" ls "$name" 2>/dev/null | grep -q to-python && break
+        "$SKEP_BUILD/bin/skep" ls "$name" 2>/dev/null | grep to-python >/dev/null && break
         sleep 0.05
 done
 PYTHONPATH=$SKEP_BUILD/python timeout 60 "$PYTHON" "$here/python/hive_exchange.py" "$name"

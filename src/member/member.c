@@ -199,36 +199,34 @@ static void file_name(const char *name, char buffer[static sizeof PREFIX + SKEP_
 }
 
 /*
- * A file whose members all died, and that nobody meant to keep, is removed by whoever comes across it.  One without
- * `ready` has a maker at work, who holds the lock on byte 0, or who died.
+ * NAMES.  A file gets its name when its maker is a member, so nobody ever sees half a hive.  A name goes when nobody lives
+ * behind it and nobody meant to keep it: with the last member, or with whoever comes across it later.  Looking and removing
+ * are one step under the lock on byte 0; who has joined by name takes that lock once and then knows whether the name stood.
  */
-static bool is_stale(int fd)
+static void name_remove_if_deserted(int fd, const char *file)
 {
-        struct shm_hive header = {.ready = 1};
-        if (os_byte_lock(fd, 0) < 0)
-                return false;
-        int result = hive_check(fd, &header);
-        bool stale = result == -EBADMSG ? header.ready == 0 : result == 0 && !(header.flags & SKEP_HIVE_PERSISTENT) && !members_alive(fd, &header);
-        return stale; /* byte 0 stays locked until fd is closed */
+        struct shm_hive header;
+        struct os_file status;
+        if (os_byte_lock_wait(fd, 0) < 0)
+                return;
+        if (hive_check(fd, &header) == 0 && !(header.flags & SKEP_HIVE_PERSISTENT) && !members_alive(fd, &header) &&
+            os_file_stat(fd, &status) == 0 && status.links)
+                (void)os_shm_unlink(file);
+        (void)os_byte_unlock(fd, 0);
 }
 
-static int file_create(const struct skep_hive_options *options, uint64_t capacity_bytes)
+static int name_give(int fd, const char *name)
 {
-        if (!options->name)
-                return os_memfd("skep", capacity_bytes);
         char file[sizeof PREFIX + SKEP_NAME_MAX];
-        file_name(options->name, file);
-        int fd = os_shm_create(file, capacity_bytes);
-        if (fd != -EEXIST)
-                return fd;
-        int old = os_shm_open(file);
-        if (old < 0)
-                return -EEXIST;
-        bool stale = is_stale(old);
-        if (stale)
-                (void)os_shm_unlink(file);
+        file_name(name, file);
+        int result = os_shm_link(fd, file);
+        int old = result == -EEXIST ? os_shm_open(file) : -1;
+        if (old >= 0) {
+                name_remove_if_deserted(old, file);
+                result = os_shm_link(fd, file);
+        }
         os_close(old);
-        return stale ? os_shm_create(file, capacity_bytes) : -EEXIST;
+        return result;
 }
 
 int skep_hive_create(const struct skep_hive_options *given, skep_hive **ret_hive)
@@ -246,25 +244,19 @@ int skep_hive_create(const struct skep_hive_options *given, skep_hive **ret_hive
         result = layout_of(capacity, options.member_max ? options.member_max : 1, options.agent_max ? options.agent_max : 1, &layout);
         if (result < 0)
                 return result;
-        int fd = file_create(&options, capacity);
+        int fd = options.name ? os_shm_create(capacity) : os_memfd("skep", capacity);
         if (fd < 0)
                 return fd;
-        struct os_file status;
-        result = os_byte_lock(fd, 0); /* being made: from here on nobody takes it for stale */
+        skep_hive *hive = NULL;
+        result = hive_format(fd, &options, capacity);
+        if (result < 0)
+                os_close(fd);
+        else
+                result = join(fd, &hive);
+        if (result == 0 && options.name && (result = name_give(hive->fd, options.name)) < 0)
+                hive = skep_hive_detach(hive);
         if (result == 0)
-                result = os_file_stat(fd, &status);
-        if (result == 0)
-                result = options.name && !status.links ? -EEXIST : hive_format(fd, &options, capacity);
-        if (result == 0) {
-                int mine = os_reopen(fd); /* byte 0 stays locked by fd until we are a member */
-                result = mine < 0 ? mine : join(mine, ret_hive);
-        }
-        if (result < 0 && options.name) {
-                char file[sizeof PREFIX + SKEP_NAME_MAX];
-                file_name(options.name, file);
-                (void)os_shm_unlink(file);
-        }
-        os_close(fd);
+                *ret_hive = hive;
         return result;
 }
 
@@ -286,26 +278,21 @@ int skep_hive_open(const char *name, skep_hive **ret_hive)
                 return fd;
         skep_hive *hive;
         result = join(fd, &hive);
-        struct os_file status;
-        if (result == 0 && (os_file_stat(hive->fd, &status) < 0 || !status.links)) {
+        if (result < 0)
+                return result;
+        struct os_file status = {0};
+        if (os_byte_lock_wait(hive->life_fd, 0) == 0) /* see NAMES */
+                (void)os_byte_unlock(hive->life_fd, 0);
+        if (os_file_stat(hive->fd, &status) < 0 || !status.links) {
                 skep_hive_detach(hive); /* removed by its last member while we came */
                 return -ENOENT;
         }
-        if (result == 0)
-                *ret_hive = hive;
-        return result;
+        *ret_hive = hive;
+        return 0;
 }
 
-static bool is_last(skep_hive *hive)
-{
-        for (uint32_t member = 0; member < hive->member_max; member++)
-                if (member != hive->member && member_is_live(hive, member))
-                        return false;
-        return true;
-}
-
-/* Remove our name, unless somebody did and made another hive of that name. */
-static void name_remove(const skep_hive *hive)
+/* Our own name, as the last member that is alive: our byte is locked through the descriptor that asks, so it counts nobody. */
+static void name_leave(const skep_hive *hive)
 {
         char name[SKEP_NAME_MAX + 1], file[sizeof PREFIX + SKEP_NAME_MAX];
         memcpy(name, hive->header->name, sizeof name);
@@ -314,9 +301,9 @@ static void name_remove(const skep_hive *hive)
                 return;
         file_name(name, file);
         struct os_file ours, theirs;
-        int fd = os_shm_open(file);
+        int fd = os_shm_open(file); /* ours still, or another hive of that name? */
         if (fd >= 0 && os_file_stat(hive->fd, &ours) == 0 && os_file_stat(fd, &theirs) == 0 && ours.inode == theirs.inode && ours.device == theirs.device)
-                (void)os_shm_unlink(file);
+                name_remove_if_deserted(hive->life_fd, file);
         os_close(fd);
 }
 
@@ -335,10 +322,9 @@ skep_hive *skep_hive_detach(skep_hive *hive)
         agent_current = NULL;
         if (hive->member != MEMBER_NONE) {
                 struct skep_reap_report report = {0};
-                bool last = hive->header->name[0] && !(hive->header->flags & SKEP_HIVE_PERSISTENT) && is_last(hive);
                 (void)reap_member(hive, hive->member, &report); /* damaged: the kernel still drops the lock */
-                if (last)
-                        name_remove(hive);
+                if (hive->header->name[0])
+                        name_leave(hive);
         }
         agents_forget(hive);
         os_close(hive->life_fd);
@@ -383,16 +369,17 @@ static int list_one(const char *file, void *context)
         int fd = os_shm_open(file);
         if (fd == -ENOENT)
                 return 0;
-        if (fd >= 0 && is_stale(fd)) {
-                (void)os_shm_unlink(file);
-                os_close(fd);
-                return 0;
-        }
         struct shm_hive header;
-        struct os_file status = {0};
+        struct os_file status = {.links = 1};
+        if (fd >= 0)
+                name_remove_if_deserted(fd, file);
         entry.state = fd < 0 ? fd : hive_check(fd, &header);
         if (fd >= 0 && os_file_stat(fd, &status) == 0)
                 entry.file_bytes = status.used_bytes;
+        if (fd >= 0 && !status.links) {
+                os_close(fd);
+                return 0;
+        }
         if (entry.state == 0) {
                 entry.capacity_bytes = header.capacity_bytes;
                 entry.members = members_alive(fd, &header);

@@ -313,6 +313,43 @@ START_TEST(the_list_shows_the_living_and_removes_the_stale)
 }
 END_TEST
 
+static int visit_nothing(const struct skep_hive_entry *entry, void *context)
+{
+        (void)entry;
+        (void)context;
+        return 0;
+}
+
+START_TEST(whoever_looks_on_sees_a_named_hive_whole_or_not_at_all)
+{
+        enum { TURNS = 500, ONLOOKERS = 2 };
+        pid_t onlookers[ONLOOKERS];
+        for (int i = 0; i < ONLOOKERS; i++)
+                if ((onlookers[i] = fork()) == 0)
+                        for (skep_hive *hive;;) {
+                                int result = skep_hive_list(visit_nothing, NULL);
+                                if (result == 0 && (result = skep_hive_open(name, &hive)) == 0)
+                                        skep_hive_detach(hive);
+                                if (result < 0 && result != -ENOENT)
+                                        _exit(1);
+                        }
+        for (int turn = 0; turn < TURNS; turn++) {
+                skep_hive *hive, *again;
+                ck_assert_int_eq(create_named(0, &hive), 0);
+                ck_assert_int_eq(skep_hive_open(name, &again), 0);
+                skep_hive_detach(hive);
+                skep_hive_detach(again);
+                for (int result; (result = skep_hive_unlink(name)) != -ENOENT;) /* an onlooker may be its last member */
+                        ck_assert_int_eq(result, 0);
+        }
+        for (int i = 0, status; i < ONLOOKERS; i++) {
+                kill(onlookers[i], SIGKILL);
+                ck_assert_int_eq(waitpid(onlookers[i], &status, 0), onlookers[i]);
+                ck_assert(WIFSIGNALED(status));
+        }
+}
+END_TEST
+
 START_TEST(members_go_on_when_the_name_is_removed)
 {
         skep_hive *hive, *other;
@@ -425,6 +462,7 @@ int main(void)
         tcase_add_test(tests, a_name_in_use_is_taken);
         tcase_add_test(tests, a_named_file_whose_members_all_died_is_replaced);
         tcase_add_test(tests, the_list_shows_the_living_and_removes_the_stale);
+        tcase_add_test(tests, whoever_looks_on_sees_a_named_hive_whole_or_not_at_all);
         tcase_add_test(tests, members_go_on_when_the_name_is_removed);
         tcase_add_test(tests, a_full_agent_table_says_so);
         tcase_add_test(tests, a_thread_that_ends_gives_its_agent_back);

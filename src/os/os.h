@@ -26,8 +26,9 @@ void os_yield(void);
 
 /* A sparse anonymous file that can be sealed. @return descriptor or negative errno */
 int os_memfd(const char *name, uint64_t bytes);
-/* The same under a name of the shared-memory directory, mode 0600; -EEXIST. */
-int os_shm_create(const char *name, uint64_t bytes);
+/* A sparse file of the shared-memory directory, mode 0600, that has no name yet; and its name, -EEXIST. */
+int os_shm_create(uint64_t bytes);
+int os_shm_link(int fd, const char *name);
 int os_shm_open(const char *name);
 int os_shm_unlink(const char *name);
 /* Calls visit for each name there that begins with prefix; stops at the first result not 0. */
@@ -58,6 +59,7 @@ int os_punch(int fd, uint64_t offset, uint64_t bytes);
 /* --- proof of life: one byte of a file under an open-file-description lock ----------------------------------------- */
 
 int os_byte_lock(int fd, uint64_t offset);                           /* -EAGAIN somebody else holds it */
+int os_byte_lock_wait(int fd, uint64_t offset);                      /* blocks while somebody else holds it */
 int os_byte_unlock(int fd, uint64_t offset);
 /* 1 locked through another description, 0 not, negative errno */
 int os_byte_is_locked(int fd, uint64_t offset);

@@ -39,13 +39,19 @@ static int shm_path(const char *name, char path[static 256])
         return length < 256 ? 0 : -ENAMETOOLONG;
 }
 
-int os_shm_create(const char *name, uint64_t bytes)
+int os_shm_create(uint64_t bytes)
 {
-        char path[256];
+        return sized_or_closed(open(SHM_DIRECTORY, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600), bytes);
+}
+
+int os_shm_link(int fd, const char *name)
+{
+        char path[256], self[64];
         int result = shm_path(name, path);
         if (result < 0)
                 return result;
-        return sized_or_closed(open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), bytes);
+        snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+        return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) ? -errno : 0;
 }
 
 int os_shm_open(const char *name)
@@ -171,6 +177,15 @@ int os_byte_lock(int fd, uint64_t offset)
 {
         struct flock byte = byte_of(F_WRLCK, offset);
         return fcntl(fd, F_OFD_SETLK, &byte) ? -errno : 0;
+}
+
+int os_byte_lock_wait(int fd, uint64_t offset)
+{
+        struct flock byte = byte_of(F_WRLCK, offset);
+        while (fcntl(fd, F_OFD_SETLKW, &byte))
+                if (errno != EINTR)
+                        return -errno;
+        return 0;
 }
 
 int os_byte_unlock(int fd, uint64_t offset)
