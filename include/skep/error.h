@@ -14,7 +14,7 @@
  *   -ENAMETOOLONG  name longer than SKEP_NAME_MAX               -E2BIG      options newer than the library
  *   -EPERM         not the owner                                -EDEADLK    already held by this thread
  *   -EOWNERDEAD    the process that would have answered died    -EBUSY      still in use
- *   -ENOTSUP       not offered here
+ *   -ENOTSUP       not offered here                             -EPIPE      broken: a party died, gave up or ran out of time
  * Other values are what the operating system said.
  */
 #ifndef SKEP_ERROR_H

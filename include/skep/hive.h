@@ -62,6 +62,12 @@ SKEP_API SKEP_NODISCARD int skep_hive_open(const char *name, skep_hive **ret_hiv
  */
 SKEP_API skep_hive *skep_hive_detach(skep_hive *hive);
 
+/**
+ * Tell all hives of this process that it is about to end in order, so that nobody takes it for a victim (a barrier breaks when
+ * a party dies, not when it has finished).  exit() does this by itself; call it before _exit().
+ */
+SKEP_API void skep_process_exiting(void);
+
 /** Descriptor of the hive: borrowed, close-on-exec, valid until detach.  For children: pass it on, then skep_hive_attach(). */
 SKEP_API int skep_hive_fd(const skep_hive *hive);
 
@@ -111,6 +117,15 @@ struct skep_hive_stat {
 
 /** Figures of the hive; a walk over its blocks. @return 0; -EBADMSG */
 SKEP_API SKEP_NODISCARD int skep_hive_stat(skep_hive *hive, struct skep_hive_stat *ret_stat);
+
+/**
+ * What a blocked call of this thread asks when a signal has interrupted it, and about twenty times a second.
+ * @return 0: go on waiting; negative: the call cleans up and returns this
+ */
+typedef int skep_interrupt(void *context);
+
+/** Set, or with NULL remove, the calling thread's interrupt function.  Without one a signal never ends a wait. */
+SKEP_API void skep_thread_on_interrupt(skep_interrupt *function, void *context);
 
 /** Index of this process in the member table. */
 SKEP_API uint32_t skep_hive_member(const skep_hive *hive);

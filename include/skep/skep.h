@@ -7,7 +7,7 @@
  *                  positive: done, with news (error.h).  No errno, no thread-local, nothing is printed.
  *   ret_x          written only on success.
  *   options        first field is the struct's own size, filled by the macro; zero means default; NULL: all defaults.
- *   deadline       absolute (deadline.h).  Signals do not end a wait.
+ *   deadline       absolute (deadline.h).  A signal ends a wait only through skep_thread_on_interrupt().
  *   Threads        every call may be made from any thread, on the same handle too, unless said otherwise.
  *   fork           a handle is valid in the child: the child is a member of its own, made by the fork handlers
  *                  before fork() returns, and claims what its parent claimed.  Loans stay with the parent.
@@ -22,12 +22,20 @@
 #define SKEP_VERSION "0.1.0"
 
 #include <skep/array.h>
+#include <skep/barrier.h>
 #include <skep/block.h>
+#include <skep/condition.h>
 #include <skep/deadline.h>
 #include <skep/error.h>
+#include <skep/event.h>
 #include <skep/hive.h>
+#include <skep/inspect.h>
 #include <skep/lock.h>
+#include <skep/once.h>
 #include <skep/process.h>
 #include <skep/queue.h>
+#include <skep/rlock.h>
+#include <skep/rwlock.h>
+#include <skep/semaphore.h>
 
 #endif

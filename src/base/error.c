@@ -28,6 +28,8 @@
         X(EBUSY, "still in use") \
         X(ENOTSUP, "not offered here") \
         X(EAGAIN, "a resource is short for the moment") \
+        X(EPIPE, "broken: a party died, gave up or ran out of time") \
+        X(EINTR, "interrupted") \
         X(EACCES, "permission denied") \
         X(ECHILD, "not a child of this process") \
         X(EMFILE, "too many open descriptors in this process") \

@@ -32,13 +32,18 @@
 #include <string.h>
 
 #define LOCAL_BUSY UINT32_MAX
-#define KINDS 8
 
-static destroy_function *destroyers[KINDS];
+static const struct kind no_kind = {.name = "unknown"}, plain = {.name = "block"};
+static const struct kind *kinds[BLOCK_KINDS] = {[BLOCK_BYTES] = &plain};
 
-void destroy_register(enum block_kind kind, destroy_function *function)
+void kind_register(enum block_kind kind, const struct kind *what)
 {
-        destroyers[kind] = function;
+        kinds[kind] = what;
+}
+
+const struct kind *kind_of(const struct shm_block *block)
+{
+        return block->kind < BLOCK_KINDS && kinds[block->kind] ? kinds[block->kind] : &no_kind;
 }
 
 /* --- steps ------------------------------------------------------------------------------------------------------------------ */
@@ -154,8 +159,8 @@ void claim_unpublish(struct skep_agent *agent, struct shm_block *block)
 
 void claim_destroy(struct skep_agent *agent, struct shm_block *block)
 {
-        if (block->kind < KINDS && destroyers[block->kind])
-                destroyers[block->kind](agent, block);
+        if (kind_of(block)->destroy)
+                kind_of(block)->destroy(agent, block);
         claim_unpublish(agent, block);
         heap_give(agent, block);
 }
@@ -180,6 +185,31 @@ void claim_drop(struct skep_agent *agent, struct shm_block *block)
         (void)claim_step(agent, block, -1, agent->shared->intent.sequence); /* (L1): change and giving up are one */
         claim_free_if_last(agent, block);
         intent_clear(agent);
+}
+
+int claim_link(struct skep_agent *agent, uint64_t *word, struct shm_block *block)
+{
+        intent_set(agent, INTENT_HOLD, block, word, INTENT_WORD);
+        int result = claim_hold(agent, block);
+        if (result == 0) {
+                skep_store(word, hive_offset(agent->hive, block));
+                PROBE("claim.linked");
+        }
+        intent_clear(agent);
+        return result;
+}
+
+void claim_unlink(struct skep_agent *agent, uint64_t *word)
+{
+        struct shm_block *block = heap_record(agent->hive, skep_load(word));
+        if (!block) {
+                skep_store(word, 0);
+                return;
+        }
+        intent_set(agent, INTENT_DROP, block, word, INTENT_WORD);
+        skep_store(word, 0);
+        PROBE("claim.unlinked");
+        claim_drop(agent, block);
 }
 
 /* --- claims of members ----------------------------------------------------------------------------------------------------------- */

@@ -59,13 +59,29 @@ static inline skep_block claim_reference(const skep_hive *hive, const struct shm
         return (skep_block){hive_offset(hive, block), block->serial};
 }
 
-/* What a kind does when its last claim has gone: drop what it holds.  Resumable. */
-typedef void destroy_function(struct skep_agent *agent, struct shm_block *block);
-void destroy_register(enum block_kind kind, destroy_function *function);
+/* --- kinds ------------------------------------------------------------------------------------------------------------------ */
 
-/* What a kind checks for skep_hive_verify(). @return problems */
-typedef uint64_t verify_function(skep_hive *hive, struct shm_block *block);
-void verify_register(enum block_kind kind, verify_function *function);
+struct skep_object_info;
+
+/* What the rooms above say about the blocks that are theirs.  NULL: nothing to do, nothing to tell. */
+struct kind {
+        const char *name;
+        uint64_t shared_bytes; /* least payload */
+        size_t handle_bytes;   /* of an object's private handle; see object.h */
+        void (*destroy)(struct skep_agent *agent, struct shm_block *block); /* its last claim has gone: drop what it holds; resumable */
+        void (*recover)(struct reap *reap, struct shm_block *block);        /* a member died that may have been at work on it; idempotent */
+        uint64_t (*verify)(skep_hive *hive, struct shm_block *block);       /* @return problems */
+        void (*inspect)(skep_hive *hive, struct shm_block *block, struct skep_object_info *info);
+};
+void kind_register(enum block_kind kind, const struct kind *what);
+const struct kind *kind_of(const struct shm_block *block); /* never NULL */
+
+/* --- an object's word that names another object: a claim of the first on the second ------------------------------------------- */
+
+/* Inside no other intent: *word must be 0 and becomes the block's offset, with one claim of an object. @return 0, -EOVERFLOW */
+int claim_link(struct skep_agent *agent, uint64_t *word, struct shm_block *block);
+/* *word becomes 0; what it named loses the claim. */
+void claim_unlink(struct skep_agent *agent, uint64_t *word);
 
 /* Is the step of that number on the block done? */
 bool claim_step_done(const skep_hive *hive, uint32_t agent_index, const struct shm_block *block, uint32_t sequence);

@@ -5,8 +5,6 @@
  * Entries are written under heap->names_lock; `block` is the commit word, set last and cleared first, inside an intent
  * (HOLD, DROP with INTENT_WORD), so that a dead writer's half entry is free and its claim undone.
  */
-#include "base/checked.h"
-#include "base/probe.h"
 #include "claim/claim.h"
 #include "sync/lock.h"
 
@@ -39,14 +37,7 @@ static int enter_locked(struct skep_agent *agent, const char *name, struct shm_b
         memset(entry->name, 0, sizeof entry->name);
         memcpy(entry->name, name, strlen(name));
         entry->serial = block->serial;
-        intent_set(agent, INTENT_HOLD, block, &entry->block, INTENT_WORD);
-        int result = claim_hold(agent, block);
-        if (result == 0) {
-                skep_store(&entry->block, hive_offset(agent->hive, block));
-                PROBE("name.entered");
-        }
-        intent_clear(agent);
-        return result;
+        return claim_link(agent, &entry->block, block);
 }
 
 int name_enter(struct skep_agent *agent, const char *name, struct shm_block *block)
@@ -88,28 +79,20 @@ int skep_hive_forget(skep_hive *hive, const char *name)
         if (result < 0)
                 return result;
         struct shm_name *entry = entry_find(hive, name);
-        struct shm_block *block = entry ? heap_record(hive, entry->block) : NULL;
-        if (block) {
-                intent_set(agent, INTENT_DROP, block, &entry->block, INTENT_WORD);
-                skep_store(&entry->block, 0);
-                PROBE("name.forgotten");
-                claim_drop(agent, block);
-        } else if (entry) {
-                skep_store(&entry->block, 0);
-        }
+        if (entry)
+                claim_unlink(agent, &entry->block);
         (void)lock_release(agent, &hive->heap->names_lock);
         return entry ? 0 : -ENOENT;
 }
 
 int skep_hive_names(skep_hive *hive, int (*visit)(const struct skep_object_entry *entry, void *context), void *context)
 {
-        static const char *const kinds[] = {"block", "ring", "queue", "lock"};
         int result = 0;
         for (uint32_t i = 0; i < HIVE_NAME_MAX && result == 0; i++) {
                 struct shm_block *block = claim_find(hive, skep_load(&hive->names[i].block), hive->names[i].serial);
                 if (!skep_load(&hive->names[i].block) || !block)
                         continue;
-                struct skep_object_entry entry = {.kind = block->kind < COUNT_OF(kinds) ? kinds[block->kind] : "unknown"};
+                struct skep_object_entry entry = {.kind = kind_of(block)->name};
                 memcpy(entry.name, hive->names[i].name, SKEP_NAME_MAX);
                 result = visit(&entry, context);
         }

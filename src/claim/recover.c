@@ -70,6 +70,21 @@ static int reap_intents(struct reap *reap)
         return 0;
 }
 
+/* --- objects: after the intents, so that who claims what is settled ------------------------------------------------------------- */
+
+static int reap_object(skep_hive *hive, struct shm_block *block, void *context)
+{
+        (void)hive;
+        if (word_state(skep_load(&block->word)) == BLOCK_LIVE && kind_of(block)->recover)
+                kind_of(block)->recover(context, block);
+        return 0;
+}
+
+static int reap_objects(struct reap *reap)
+{
+        return heap_walk(reap->hive, reap->actor, reap_object, reap);
+}
+
 /* --- blocks -------------------------------------------------------------------------------------------------------------------- */
 
 static int reap_block(skep_hive *hive, struct shm_block *block, void *context)
@@ -166,13 +181,6 @@ static int attach_local(skep_hive *hive)
 
 /* --- looking ----------------------------------------------------------------------------------------------------------------------- */
 
-static verify_function *verifiers[8];
-
-void verify_register(enum block_kind kind, verify_function *function)
-{
-        verifiers[kind] = function;
-}
-
 static void problem(struct skep_verify_report *report, const char *text, uint64_t offset)
 {
         if (!report->problems++)
@@ -204,7 +212,7 @@ static int verify_block(skep_hive *hive, struct shm_block *block, void *context)
                 for (uint32_t member = 0; member < HIVE_MEMBER_MAX; member++)
                         if (skep_load(&block->members[member / 64]) >> member % 64 & 1 && !member_is_live(hive, member))
                                 problem(report, "block claimed by a member that is gone", offset);
-                if (block->kind < 8 && verifiers[block->kind] && verifiers[block->kind](hive, block))
+                if (kind_of(block)->verify && kind_of(block)->verify(hive, block))
                         problem(report, "damaged object", offset);
                 break;
         default:
@@ -273,6 +281,7 @@ int skep_hive_stat(skep_hive *hive, struct skep_hive_stat *ret_stat)
 __attribute__((constructor)) static void claim_register(void)
 {
         reap_register(REAP_INTENT, reap_intents);
+        reap_register(REAP_OBJECT, reap_objects);
         reap_register(REAP_BLOCK, reap_blocks);
         fork_register(fork_prepare_claims, fork_child_claims);
         attach_register(attach_local);

@@ -51,7 +51,8 @@ struct shm_hive {
         struct shm_layout layout;
         char name[SKEP_NAME_MAX + 1]; /* empty: anonymous */
         uint64_t identity[2];         /* random: which hive this is */
-        uint64_t reserved[489];
+        uint64_t agent_high;          /* the one word that changes: highest agent index ever in use, only raised */
+        uint64_t reserved[488];
 };
 _Static_assert(sizeof(struct shm_hive) == 4096, "format");
 
@@ -65,8 +66,9 @@ _Static_assert(sizeof(struct shm_hive) == 4096, "format");
  */
 struct shm_member {
         uint64_t word; /* {generation 32 << 32, state} */
-        int64_t pid;   /* for people; proves nothing */
-        uint64_t reserved[6];
+        int64_t pid;      /* for people; proves nothing */
+        uint64_t leaving; /* 1: said that it is about to end in order */
+        uint64_t reserved[5];
 };
 _Static_assert(sizeof(struct shm_member) == 64, "format");
 
@@ -81,6 +83,29 @@ struct shm_intent {
 };
 
 /*
+ * What an agent waits for; a cache line of its own.  `word` is what a condition's waiter sleeps on: {sequence 30, state 2}.
+ *
+ *   state      left by                                                          to
+ *   IDLE       the agent, when it begins to wait at `condition`                 WAITING, next sequence
+ *   WAITING    a notifier, compare-and-swap; or a reaper that passes one on     NOTIFIED
+ *              the agent, compare-and-swap, when its time is over               IDLE
+ *   NOTIFIED   the agent, when it has its lock again                            IDLE
+ *              the reaper of the agent, which has passed the news on            IDLE
+ * The rest is for people and `skep ls`: which object, since when, who stood in the way, since when known.
+ */
+struct shm_wait {
+        uint32_t word;
+        uint32_t owner;       /* agent that held what this one waits for; 0 none known */
+        uint64_t condition;   /* offset of the struct shm_condition */
+        uint64_t ticket;      /* smallest first */
+        uint64_t sleeps_on;   /* offset of the words this agent sleeps on; 0 awake */
+        int64_t since_ns;     /* CLOCK_MONOTONIC */
+        int64_t owner_since_ns; /* when `owner` was first seen */
+        uint64_t reserved[2];
+};
+_Static_assert(sizeof(struct shm_wait) == 64, "format");
+
+/*
  * An agent slot.  Taken and given back by a thread of the member that it names, or by that member's reaper.
  *
  *   state    word                          left by                          to
@@ -89,13 +114,15 @@ struct shm_intent {
  */
 struct shm_agent {
         uint64_t word;         /* {generation 16 << 16, member + 1 : 16} */
-        uint64_t sleeps_on;    /* offset of the futex word this agent sleeps on; 0 awake.  For people and `skep top` */
+        uint64_t reserved0;
         uint32_t sequence;     /* number of the last step taken; written by the agent only */
         uint32_t acknowledged; /* highest step known to others as done; anybody raises it */
         int64_t thread;        /* kernel thread id; for people */
         uint64_t pad[4];
         struct shm_intent intent; /* its own cache line */
-        uint64_t reserved[19];
+        uint64_t reserved1[3];
+        struct shm_wait wait;
+        uint64_t reserved[8];
 };
 _Static_assert(sizeof(struct shm_agent) == 256, "format");
 
@@ -148,7 +175,24 @@ struct shm_block {
 };
 _Static_assert(sizeof(struct shm_block) == 64, "format");
 
-enum block_kind { BLOCK_BYTES = 0, BLOCK_RING = 1, BLOCK_QUEUE = 2, BLOCK_LOCK = 3 };
+enum block_kind {
+        BLOCK_BYTES,
+        BLOCK_RING,
+        BLOCK_QUEUE,
+        BLOCK_LOCK,
+        BLOCK_RLOCK,
+        BLOCK_SEMAPHORE,
+        BLOCK_CONDITION,
+        BLOCK_EVENT,
+        BLOCK_BARRIER,
+        BLOCK_ONCE,
+        BLOCK_RWLOCK,
+        BLOCK_VALUE,
+        BLOCK_BUNDLE,
+        BLOCK_CHANNEL,
+        BLOCK_CHANNEL_END,
+        BLOCK_KINDS = 32
+};
 
 /* At the start of a slab's run: constant after its making, but for the hint. */
 struct shm_slab {

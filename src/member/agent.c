@@ -62,11 +62,17 @@ bool agent_is_gone(const skep_hive *hive, uint32_t id)
         return member < 0 || member_is_dead(hive, (uint32_t)member);
 }
 
+uint32_t agent_high(const skep_hive *hive)
+{
+        uint64_t high = skep_load(&hive->header->agent_high);
+        return high < hive->agent_max ? (uint32_t)high : hive->agent_max;
+}
+
 void agent_free_slot(struct shm_agent *shared)
 {
         uint64_t word = skep_load(&shared->word);
         memset(&shared->intent, 0, sizeof shared->intent);
-        skep_store_relaxed(&shared->sleeps_on, 0);
+        memset(&shared->wait, 0, sizeof shared->wait);
         skep_store32(&shared->acknowledged, shared->sequence); /* nothing of it is open */
         PROBE("agent.free");
         skep_store(&shared->word, agent_word(word_generation(word) + 1, 0));
@@ -104,6 +110,9 @@ static int slot_take(skep_hive *hive, uint32_t *ret_index)
                         continue;
                 if (skep_cas(&hive->agents[index].word, &word, agent_word(word_generation(word), hive->member + 1))) {
                         PROBE("agent.take");
+                        uint64_t high = skep_load_relaxed(&hive->header->agent_high);
+                        while (high < index && !skep_cas(&hive->header->agent_high, &high, index))
+                                ;
                         *ret_index = index;
                         return 0;
                 }

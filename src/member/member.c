@@ -60,6 +60,7 @@ static void member_write(skep_hive *hive, uint32_t member)
 {
         struct shm_member *slot = &hive->members[member];
         slot->pid = os_pid();
+        skep_store_relaxed(&slot->leaving, 0);
         skep_store(&slot->word, member_word((uint32_t)(skep_load(&slot->word) >> 32), 1));
         PROBE("member.take");
 }
@@ -331,6 +332,19 @@ skep_hive *skep_hive_detach(skep_hive *hive)
         pthread_mutex_destroy(&hive->mutex);
         hive_unmap(hive);
         return NULL;
+}
+
+void skep_process_exiting(void)
+{
+        for (skep_hive *hive = handles; hive; hive = hive->next)
+                if (hive->member != MEMBER_NONE)
+                        skep_store(&hive->members[hive->member].leaving, 1);
+}
+
+/* exit() and return from main() are orderly, with or without skep_hive_detach(). */
+__attribute__((destructor)) static void process_exits(void)
+{
+        skep_process_exiting();
 }
 
 int skep_hive_fd(const skep_hive *hive)

@@ -52,6 +52,9 @@ int agent_member(const skep_hive *hive, uint32_t id);
 /* The agent has gone, or its member is proven dead. */
 bool agent_is_gone(const skep_hive *hive, uint32_t id);
 
+/* No agent above this index was ever in use: where a walk over the agents may end. */
+uint32_t agent_high(const skep_hive *hive);
+
 /* Proven dead, by the kernel. */
 bool member_is_dead(const skep_hive *hive, uint32_t member);
 bool member_is_live(const skep_hive *hive, uint32_t member); /* slot in use, and not proven dead */
@@ -63,6 +66,7 @@ bool member_is_live(const skep_hive *hive, uint32_t member); /* slot in use, and
 struct reap {
         skep_hive *hive;
         uint32_t member;
+        bool orderly; /* it has left, or said that it would; nobody was torn away */
         struct skep_agent *actor;
         struct skep_reap_report *report;
 };
@@ -73,7 +77,7 @@ static inline bool reap_concerns(const struct reap *reap, uint32_t agent_id)
 }
 
 /* Higher rooms register what they recover, in this order; all must be idempotent. */
-enum reap_stage { REAP_LOCK, REAP_INTENT, REAP_QUEUE, REAP_BLOCK, REAP_STAGES };
+enum reap_stage { REAP_LOCK, REAP_INTENT, REAP_OBJECT, REAP_BLOCK, REAP_STAGES };
 typedef int reap_function(struct reap *reap);
 void reap_register(enum reap_stage stage, reap_function *function);
 

@@ -4,7 +4,7 @@
  *
  * PROOF.   Taking the lock on the member's byte succeeds only if no living process holds it: that is the proof of death and,
  *          at the same time, the exclusive right to reap.  A reaper that dies loses the lock; the next one begins again.
- * STAGES.  locks of the hive itself, intents (finish or undo the step each agent was in), queues (slots that name the dead), blocks (claims,
+ * STAGES.  locks of the hive itself, intents (finish or undo the step each agent was in), objects (queue slots that name the dead), blocks (claims,
  *          half-made and half-freed ones); then agents and the slot itself are given back.  Higher rooms register theirs.
  *          Every stage is idempotent, so a second run after a reaper's death does no harm.
  * THREADS. Threads of one handle share its open file description, which does not conflict with itself: hive->mutex, and
@@ -51,6 +51,7 @@ int reap_member(skep_hive *hive, uint32_t member, struct skep_reap_report *repor
 {
         struct skep_agent dead;
         struct reap reap = {.hive = hive, .member = member, .actor = &dead, .report = report};
+        reap.orderly = member == hive->member || skep_load(&hive->members[member].leaving);
         uint32_t index = agent_of_member(hive, member, 1);
         int result = 0;
         if (index)

@@ -66,7 +66,7 @@ int os_byte_is_locked(int fd, uint64_t offset);
 
 /* --- sleeping ----------------------------------------------------------------------------------------------------- */
 
-/* Sleep while *word == expected, until monotonic_ns. Returns 0 (also when woken without cause) or -ETIMEDOUT. */
+/* Sleep while *word == expected, until monotonic_ns. Returns 0 (also when woken without cause), -ETIMEDOUT or -EINTR. */
 int os_futex_wait(uint32_t *word, uint32_t expected, int64_t monotonic_ns);
 /* @return how many were woken */
 int os_futex_wake(uint32_t *word, int count);

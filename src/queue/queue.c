@@ -19,6 +19,7 @@
 #include "sync/wait.h"
 
 #include <errno.h>
+#include <skep/inspect.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,13 +243,13 @@ static int ring_of_block(skep_hive *hive, struct shm_block *block, struct ring *
 }
 
 /* A message put back may lie in a ring that getters have left behind: let them begin at the first again. */
-static int reap_queue(skep_hive *hive, struct shm_block *block, void *context)
+static void queue_recover(struct reap *reap, struct shm_block *block)
 {
-        struct reap *reap = context;
+        skep_hive *hive = reap->hive;
         uint64_t bytes;
         struct shm_queue *shared = heap_data(hive, block, &bytes);
-        if (word_state(skep_load(&block->word)) != BLOCK_LIVE || block->kind != BLOCK_QUEUE || !shared || bytes < sizeof *shared)
-                return 0;
+        if (!shared || bytes < sizeof *shared)
+                return;
         uint64_t changed = 0;
         for (uint32_t i = 0; i < QUEUE_SEGMENTS; i++) {
                 struct ring ring;
@@ -259,12 +260,6 @@ static int reap_queue(skep_hive *hive, struct shm_block *block, void *context)
         event_wake(&shared->not_empty, INT32_MAX); /* what the dead would have said */
         event_wake(&shared->not_full, INT32_MAX);
         reap->report->slots += changed;
-        return 0;
-}
-
-static int reap_queues(struct reap *reap)
-{
-        return heap_walk(reap->hive, reap->actor, reap_queue, reap);
 }
 
 void queue_head_lower(struct shm_queue *shared, uint32_t segment)
@@ -340,9 +335,29 @@ static uint64_t queue_verify(skep_hive *hive, struct shm_block *block)
         return problems;
 }
 
+static void queue_inspect(skep_hive *hive, struct shm_block *block, struct skep_object_info *info)
+{
+        uint64_t bytes;
+        struct shm_queue *shared = heap_data(hive, block, &bytes);
+        for (uint32_t i = 0; shared && bytes >= sizeof *shared && i < QUEUE_SEGMENTS; i++) {
+                struct ring ring;
+                if (ring_of_block(hive, claim_find(hive, skep_load(&shared->segments[i]), 0), &ring) == 0)
+                        info->value += ring_size(&ring);
+        }
+}
+
+static const struct kind queue_kind = {
+        .name = "queue",
+        .shared_bytes = sizeof(struct shm_queue),
+        .destroy = queue_destroy,
+        .recover = queue_recover,
+        .verify = queue_verify,
+        .inspect = queue_inspect,
+};
+static const struct kind ring_kind = {.name = "ring"};
+
 __attribute__((constructor)) static void queue_register(void)
 {
-        reap_register(REAP_QUEUE, reap_queues);
-        destroy_register(BLOCK_QUEUE, queue_destroy);
-        verify_register(BLOCK_QUEUE, queue_verify);
+        kind_register(BLOCK_QUEUE, &queue_kind);
+        kind_register(BLOCK_RING, &ring_kind);
 }

@@ -47,11 +47,17 @@ int queue_wait(skep_queue *queue, struct skep_agent *agent, uint32_t *event, que
                 return -ETIMEDOUT;
         if (queue->may_spin && spin(queue, condition, deadline))
                 return 0;
-        uint32_t key = event_prepare(event);
-        if (condition(queue))
-                return 0;
-        int result = event_wait(agent, event, key, deadline);
-        if (result == 0 && skep_load32(event) == key) /* nobody woke us: perhaps he died */
-                result = skep_hive_reap(queue->hive, NULL);
+        wait_begins(agent, event, 0);
+        int result = 0;
+        for (;;) {
+                uint32_t key = event_prepare(event);
+                if (result < 0 || condition(queue))
+                        break;
+                result = wait_slice(event, key, deadline);
+                if (result != WAIT_UNCHANGED)
+                        break;
+                result = skep_hive_reap(queue->hive, NULL); /* perhaps he died */
+        }
+        wait_ends(agent);
         return result;
 }

@@ -31,7 +31,7 @@ static void *watch_run(void *argument)
                 if (!queue_is_ready(queue)) {
                         uint32_t key = event_prepare(&queue->shared->not_empty);
                         if (!queue_is_ready(queue))
-                                (void)event_wait(agent, &queue->shared->not_empty, key, skep_forever());
+                                (void)wait_slice_surely(&queue->shared->not_empty, key, skep_forever());
                         continue;
                 }
                 skep_store32(&watch->resting, 1);

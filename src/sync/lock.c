@@ -20,6 +20,8 @@
  *         after freeing, before waking the sleeper        sleeper's slice ends     it looks again and takes the free lock
  *         A sleeper that swallowed a wake-up and died     the others' slices end   likewise
  *
+ * THE DEPTH of an rlock is its owner's alone: written while the word names him.  An heir begins with 1 again.
+ *
  * A waiter sleeps in slices (WAIT_SLICE_NS), for that reason and to ask after the owner; one that has slept takes the lock
  * with WAITERS set, as others may sleep still.
  *
@@ -41,54 +43,73 @@ uint32_t lock_owner(const uint32_t *word)
         return skep_load32(word) & AGENT_ID_MASK;
 }
 
-static int lock_wait(struct skep_agent *agent, uint32_t *word, skep_deadline deadline)
+static int lock_wait(struct skep_agent *agent, uint32_t *word, skep_deadline deadline, wait_function *wait)
 {
         uint32_t waiters = 0;
-        for (;;) {
+        int result = 0;
+        do {
                 uint32_t seen = skep_load32(word);
                 uint32_t owner = seen & AGENT_ID_MASK;
-                bool gone = owner && owner != agent->id && waiters && agent_is_gone(agent->hive, owner);
+                bool gone = owner && owner != agent->id && (waiters || deadline.monotonic_ns == 0) && agent_is_gone(agent->hive, owner);
                 if (!owner || gone) {
-                        if (skep_cas32(word, &seen, agent->id | waiters | (seen & WAITERS))) {
-                                PROBE("lock.taken");
-                                return gone ? SKEP_OWNER_DIED : 0;
-                        }
-                        continue;
+                        if (!skep_cas32(word, &seen, agent->id | waiters | (seen & WAITERS)))
+                                continue;
+                        PROBE("lock.taken");
+                        result = gone ? SKEP_OWNER_DIED : 0;
+                        break;
                 }
-                if (deadline.monotonic_ns == 0)
-                        return agent_is_gone(agent->hive, owner) && skep_cas32(word, &seen, agent->id | (seen & WAITERS)) ? SKEP_OWNER_DIED : -ETIMEDOUT;
+                if (deadline.monotonic_ns == 0) {
+                        result = -ETIMEDOUT;
+                        break;
+                }
                 if (!(seen & WAITERS) && !skep_cas32(word, &seen, seen | WAITERS))
                         continue;
                 PROBE("lock.waits");
+                if (!waiters)
+                        wait_begins(agent, word, owner);
+                wait_owner(agent, owner);
                 waiters = WAITERS;
-                if (!agent_is_gone(agent->hive, owner) && wait_slice(agent, word, owner | WAITERS, deadline) < 0)
-                        return -ETIMEDOUT;
-        }
+                if (!agent_is_gone(agent->hive, owner))
+                        result = wait(word, owner | WAITERS, deadline);
+        } while (result >= 0);
+        if (waiters)
+                wait_ends(agent);
+        return result;
 }
 
-int lock_acquire(struct skep_agent *agent, uint32_t *word, skep_deadline deadline)
+static bool lock_try(struct skep_agent *agent, uint32_t *word)
 {
         uint32_t expected = 0;
         if (__builtin_expect(skep_cas32(word, &expected, agent->id), 1)) {
                 PROBE("lock.taken");
-                return 0;
+                return true;
         }
         for (int spin = 0; spin < 100; spin++) {
                 skep_relax();
                 expected = 0;
                 if (!skep_load32_relaxed(word) && skep_cas32(word, &expected, agent->id)) {
                         PROBE("lock.taken");
-                        return 0;
+                        return true;
                 }
         }
-        return lock_wait(agent, word, deadline);
+        return false;
+}
+
+int lock_acquire(struct skep_agent *agent, uint32_t *word, skep_deadline deadline)
+{
+        return lock_try(agent, word) ? 0 : lock_wait(agent, word, deadline, wait_slice);
+}
+
+int lock_acquire_surely(struct skep_agent *agent, uint32_t *word)
+{
+        return lock_try(agent, word) ? 0 : lock_wait(agent, word, skep_forever(), wait_slice_surely);
 }
 
 int lock_acquire_inner(struct skep_agent *agent, uint32_t *word)
 {
         uint32_t owner = lock_owner(word);
         bool ourselves = agent_current && agent_current->hive == agent->hive && agent_current->id == owner;
-        return owner == agent->id || ourselves ? -EBADMSG : lock_acquire(agent, word, skep_forever());
+        return owner == agent->id || ourselves ? -EBADMSG : lock_acquire_surely(agent, word);
 }
 
 int lock_release(struct skep_agent *agent, uint32_t *word)
@@ -99,4 +120,59 @@ int lock_release(struct skep_agent *agent, uint32_t *word)
         if (before & WAITERS)
                 (void)os_futex_wake(word, 1);
         return before & AGENT_ID_MASK ? 0 : -EPERM;
+}
+
+/* Keep the news for those who ask later. */
+static int died_noted(struct shm_lock *lock, int result)
+{
+        if (__builtin_expect(result == SKEP_OWNER_DIED, 0)) {
+                skep_store32(&lock->died, 1);
+                PROBE("lock.died");
+        }
+        return result;
+}
+
+int user_lock_acquire(struct skep_agent *agent, struct shm_lock *lock, skep_deadline deadline)
+{
+        return died_noted(lock, lock_acquire(agent, &lock->word, deadline));
+}
+
+int rlock_acquire(struct skep_agent *agent, struct shm_lock *lock, skep_deadline deadline)
+{
+        if (lock_owner(&lock->word) == agent->id) {
+                if (lock->depth == UINT32_MAX)
+                        return -EOVERFLOW;
+                lock->depth++;
+                return 0;
+        }
+        int result = user_lock_acquire(agent, lock, deadline);
+        if (result >= 0)
+                lock->depth = 1;
+        return result;
+}
+
+int rlock_release(struct skep_agent *agent, struct shm_lock *lock)
+{
+        if (lock_owner(&lock->word) != agent->id)
+                return -EPERM;
+        if (lock->depth > 1) {
+                lock->depth--;
+                return 0;
+        }
+        return lock_release(agent, &lock->word);
+}
+
+uint32_t rlock_release_all(struct skep_agent *agent, struct shm_lock *lock)
+{
+        uint32_t depth = lock->depth;
+        lock->depth = 1;
+        (void)lock_release(agent, &lock->word);
+        return depth;
+}
+
+int rlock_acquire_again(struct skep_agent *agent, struct shm_lock *lock, uint32_t depth)
+{
+        int result = died_noted(lock, lock_acquire_surely(agent, &lock->word));
+        lock->depth = depth;
+        return result;
 }

@@ -6,20 +6,67 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <skep/hive.h>
+#include <stdbool.h>
 
-int wait_slice(struct skep_agent *agent, uint32_t *word, uint32_t expected, skep_deadline deadline)
+static _Thread_local skep_interrupt *interrupt __attribute__((tls_model("initial-exec")));
+static _Thread_local void *interrupt_context __attribute__((tls_model("initial-exec")));
+
+void skep_thread_on_interrupt(skep_interrupt *function, void *context)
+{
+        interrupt = function;
+        interrupt_context = context;
+}
+
+void wait_begins(struct skep_agent *agent, const void *what, uint32_t owner)
+{
+        struct shm_wait *wait = &agent->shared->wait;
+        wait->since_ns = os_now_ns();
+        skep_store32_relaxed(&wait->owner, 0);
+        wait_owner(agent, owner);
+        skep_store(&wait->sleeps_on, hive_offset(agent->hive, what));
+}
+
+void wait_owner(struct skep_agent *agent, uint32_t owner)
+{
+        struct shm_wait *wait = &agent->shared->wait;
+        if (skep_load32(&wait->owner) == owner)
+                return;
+        wait->owner_since_ns = os_now_ns();
+        skep_store32(&wait->owner, owner);
+}
+
+void wait_ends(struct skep_agent *agent)
+{
+        skep_store_relaxed(&agent->shared->wait.sleeps_on, 0);
+}
+
+static int sleep_slice(uint32_t *word, uint32_t expected, skep_deadline deadline, bool may_interrupt)
 {
         int64_t until = deadline.monotonic_ns;
-        if (until != 0) {
-                int64_t slice = os_now_ns() + WAIT_SLICE_NS;
-                until = until < slice ? until : slice;
-        }
-        skep_store_relaxed(&agent->shared->sleeps_on, hive_offset(agent->hive, word));
-        int result = until ? os_futex_wait(word, expected, until) : -ETIMEDOUT;
-        skep_store_relaxed(&agent->shared->sleeps_on, 0);
-        if (result == -ETIMEDOUT && until != deadline.monotonic_ns)
+        if (until == 0)
+                return -ETIMEDOUT;
+        int64_t slice = os_now_ns() + WAIT_SLICE_NS;
+        bool last = until <= slice;
+        int result = os_futex_wait(word, expected, last ? until : slice);
+        if (result == 0)
                 return 0;
-        return result;
+        if (may_interrupt && interrupt && (result == -EINTR || !last)) {
+                int told = interrupt(interrupt_context);
+                if (told < 0)
+                        return told;
+        }
+        return result == -EINTR ? 0 : last ? -ETIMEDOUT : WAIT_UNCHANGED;
+}
+
+int wait_slice(uint32_t *word, uint32_t expected, skep_deadline deadline)
+{
+        return sleep_slice(word, expected, deadline, true);
+}
+
+int wait_slice_surely(uint32_t *word, uint32_t expected, skep_deadline deadline)
+{
+        return sleep_slice(word, expected, deadline, false);
 }
 
 uint32_t event_prepare(uint32_t *word)
@@ -27,11 +74,6 @@ uint32_t event_prepare(uint32_t *word)
         uint32_t key = skep_fetch_or32(word, EVENT_WAITERS) | EVENT_WAITERS;
         PROBE("event.armed");
         return key;
-}
-
-int event_wait(struct skep_agent *agent, uint32_t *word, uint32_t key, skep_deadline deadline)
-{
-        return wait_slice(agent, word, key, deadline);
 }
 
 void event_wake(uint32_t *word, int count)

@@ -14,13 +14,30 @@
 
 #define WAIT_SLICE_NS INT64_C(50000000)
 
-/* Sleep while *word == expected, a slice or until the deadline. @return 0 woken, or the slice ended; -ETIMEDOUT deadline */
-int wait_slice(struct skep_agent *agent, uint32_t *word, uint32_t expected, skep_deadline deadline);
+/*
+ * Around the slices of one wait: tell those who look on what this agent waits for, and who stands in the way (0: nobody that
+ * is known).  The first store of a wait, so only slow paths pay for it.
+ */
+void wait_begins(struct skep_agent *agent, const void *what, uint32_t owner);
+void wait_owner(struct skep_agent *agent, uint32_t owner);
+void wait_ends(struct skep_agent *agent);
+
+/* The slice ended, and nobody woke us: time to ask who died. */
+#define WAIT_UNCHANGED 1
+
+/*
+ * Sleep while *word == expected, a slice or until the deadline.
+ * @return 0 woken, or *word had changed; WAIT_UNCHANGED; -ETIMEDOUT deadline; what the thread's interrupt function said
+ */
+typedef int wait_function(uint32_t *word, uint32_t expected, skep_deadline deadline);
+wait_function wait_slice;
+/* Without asking the interrupt function. */
+wait_function wait_slice_surely;
 
 /*
  * Event count: sleep and wake for structures without locks.  One word {count 31, WAITERS}.
  *
- *   waiter:    key = event_prepare(word);  look at the structure again;  event_wait(agent, word, key, deadline)
+ *   waiter:    key = event_prepare(word);  look at the structure again;  wait_slice(word, key, deadline)
  *   notifier:  change the structure, with a sequentially consistent operation;  event_notify(word, n)
  *
  *   state    word           left by                                  to
@@ -36,7 +53,6 @@ int wait_slice(struct skep_agent *agent, uint32_t *word, uint32_t expected, skep
 #define EVENT_WAITERS 1u
 
 uint32_t event_prepare(uint32_t *word);
-int event_wait(struct skep_agent *agent, uint32_t *word, uint32_t key, skep_deadline deadline);
 void event_wake(uint32_t *word, int count);
 
 static inline void event_notify(uint32_t *word, int count)

@@ -312,8 +312,8 @@ static void on_alarm(int number)
                 uint32_t member = (uint32_t)agent->word & 0xffff;
                 if (member && member <= hive->member_max)
                         dprintf(2, "  agent %u: word %" PRIx64 ", member %u pid %" PRId64 ", sleeps on %" PRIx64 " (%s), intent %" PRIu64 "\n", i,
-                                agent->word, member - 1, hive->members[member - 1].pid, agent->sleeps_on,
-                                agent->sleeps_on ? place_name(agent->sleeps_on) : "awake", agent->intent.op);
+                                agent->word, member - 1, hive->members[member - 1].pid, agent->wait.sleeps_on,
+                                agent->wait.sleeps_on ? place_name(agent->wait.sleeps_on) : "awake", agent->intent.op);
         }
         dprintf(2, "  heap lock %x, names lock %x\n", hive->heap->lock, hive->heap->names_lock);
         const char *wait = getenv("SKEP_SOAK_HANG");

@@ -65,7 +65,7 @@ int os_futex_wait(uint32_t *word, uint32_t expected, int64_t monotonic_ns)
 {
         struct timespec until = {.tv_sec = monotonic_ns / NS_PER_S, .tv_nsec = monotonic_ns % NS_PER_S};
         long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, &until, NULL, FUTEX_BITSET_MATCH_ANY);
-        return result && errno == ETIMEDOUT ? -ETIMEDOUT : 0;
+        return result && (errno == ETIMEDOUT || errno == EINTR) ? -errno : 0;
 }
 
 int os_futex_wake(uint32_t *word, int count)
