@@ -157,7 +157,9 @@ START_TEST(a_locked_value_keeps_others_out)
                 char text[24];
         } first = {1, 1, "one"};
         skep_value *value;
-        ck_assert_int_eq(skep_value_create(hive, SKEP_VALUE_OPTIONS(.name = "pair", .item_bytes = sizeof first, .count = 1, .flags = SKEP_VALUE_LOCK, .initial = &first), &value), 0);
+        const struct skep_value_options *options =
+                SKEP_VALUE_OPTIONS(.name = "pair", .item_bytes = sizeof first, .count = 1, .flags = SKEP_VALUE_LOCK, .initial = &first);
+        ck_assert_int_eq(skep_value_create(hive, options, &value), 0);
         int64_t number;
         ck_assert_int_eq(skep_value_load_i64(value, 0, &number), -EPROTOTYPE);
         ck_assert_uint_eq(skep_value_item_bytes(value), sizeof first);
