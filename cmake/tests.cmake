@@ -2,6 +2,7 @@
 #
 # Tests, examples, benchmarks. A file that follows the naming is picked up; nothing has to be listed.
 #
+#   tests/support/X.c                                linked into every Check program
 #   src/**/X_test.c  tests/stress/X_test.c           Check programs with the library's objects: they reach internal functions
 #   tests/crash/X_test.c                             the same, compiled with SKEP_PROBES
 #   tests/api/X_test.c                               Check programs linked to libskep.so

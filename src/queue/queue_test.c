@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queue_test.c - order, limits, kinds and loans of queues. */
 #include "queue/queue.h"
+#include "support/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -211,9 +212,5 @@ int main(void)
         tcase_add_test(tests, the_descriptor_is_readable_while_there_are_messages);
         tcase_add_test(tests, a_queue_is_found_by_name_and_by_reference_until_it_is_gone);
         suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(suite);
 }

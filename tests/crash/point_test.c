@@ -8,6 +8,7 @@
  * ctest: timeout 120
  */
 #include "base/probe.h"
+#include "support/suite.h"
 #include "support/world.h"
 
 #include <check.h>
@@ -116,9 +117,5 @@ int main(void)
         tcase_add_loop_test(reapers, death_of_the_reaper_at_any_point_loses_nothing, 0, operation_count);
         suite_add_tcase(suite, points);
         suite_add_tcase(suite, reapers);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return suite_run(suite);
 }

@@ -10,6 +10,7 @@
  * ctest: timeout 120
  */
 #include "hive/hive.h"
+#include "support/suite.h"
 #include "support/world.h"
 
 #include <check.h>
@@ -203,9 +204,5 @@ int main(void)
         tcase_set_timeout(steps, 100);
         tcase_add_loop_test(steps, death_after_any_instruction_loses_nothing, 0, operation_count);
         suite_add_tcase(suite, steps);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return suite_run(suite);
 }
