@@ -4,7 +4,7 @@
  *
  * Each probe stands behind a store to shared memory.  A child runs an operation and kills itself at passing n; the parent, a
  * living member, reaps, verifies, empties the queues and finds nothing lost, doubled or leaked.  The second case lets the
- * reaper die too, at each of its points.
+ * reaper die too, at each of its points.  The operations that reap a victim do so in every stage.
  * ctest: timeout 120
  */
 #include "base/probe.h"
@@ -73,7 +73,7 @@ START_TEST(death_at_any_point_loses_nothing)
         for (int n = 1; !finished; n++) {
                 struct world world;
                 char where[64];
-                world_make(&world);
+                world_make(&world, operation);
                 finished = run_and_die(&world, operation->run, n, where);
                 end(&world, operation, finished, where);
                 ck_assert_int_lt(n, 5000);
@@ -97,7 +97,7 @@ START_TEST(death_of_the_reaper_at_any_point_loses_nothing)
                 for (int m = 1; !reaped; m++) {
                         struct world world;
                         char first[64], second[64], where[160];
-                        world_make(&world);
+                        world_make(&world, operation);
                         finished = run_and_die(&world, operation->run, n, first);
                         reaped = run_and_die(&world, reap, m, second);
                         snprintf(where, sizeof where, "%s, reaper at %s", first, second);
