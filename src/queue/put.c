@@ -45,6 +45,7 @@ static int place_claim(skep_queue *queue, struct skep_agent *agent, struct place
                         return -EAGAIN;
                 if (result == RING_SEALED) {
                         skep_store_relaxed(&shared->tail_segment, ++segment);
+                        PROBE("queue.tail_segment");
                         continue;
                 }
                 int added = segment + 1 < QUEUE_SEGMENTS ? 0 : -ENOSPC;

@@ -14,6 +14,7 @@
 
 #define LONG_BYTES 400
 #define RUN_BYTES 70000
+#define DRAINED_MORE 3
 
 static void must(int result, const char *what)
 {
@@ -68,6 +69,14 @@ static int32_t take(skep_queue *queue)
         return value;
 }
 
+static void drain(skep_queue *unbounded)
+{
+        for (uint32_t i = 0; i < DRAINED_MORE; i++)
+                put_bytes(unbounded, WORLD_UNBOUNDED + i, 8);
+        for (int i = 0; i < WORLD_UNBOUNDED; i++)
+                ck_assert_int_eq(take(unbounded), i);
+}
+
 /* A member runs the victim's part and dies, where that says or at its end. */
 static void victim_dies(struct world *world, void (*victim)(struct world *))
 {
@@ -96,6 +105,8 @@ void world_make(struct world *world, const struct operation *operation)
         put_bytes(world->queue, 4, 4);
         for (uint32_t i = 0; i < WORLD_UNBOUNDED; i++)
                 put_bytes(world->unbounded, i, 8);
+        if (operation->drained)
+                drain(world->unbounded);
         if (operation->victim)
                 victim_dies(world, operation->victim);
 }
@@ -139,12 +150,16 @@ static void check_queue(skep_hive *hive, const struct operation *operation, bool
 static void check_unbounded(skep_hive *hive, const struct operation *operation, bool finished, const char *where)
 {
         skep_queue *queue;
-        int count = 0;
+        int next = operation->drained ? WORLD_UNBOUNDED : 0, end = WORLD_UNBOUNDED + (operation->drained ? DRAINED_MORE : 0), gone = 0;
         MUST(skep_queue_open(hive, "u", &queue));
-        for (int32_t value; (value = take(queue)) >= 0; count++)
-                ck_assert_msg(value == count, "%s: %d instead of %d at %s", operation->name, value, count, where);
-        int put = count - WORLD_UNBOUNDED;
+        for (int32_t value; (value = take(queue)) >= 0; next = value + 1) {
+                ck_assert_msg(value >= next, "%s: %d after %d at %s", operation->name, value, next - 1, where);
+                gone += value - next;
+        }
+        int put = next - end;
         ck_assert_msg(put >= (finished ? operation->unbounded_puts : 0) && put <= operation->unbounded_puts, "%s: %d put at %s", operation->name, put,
+                      where);
+        ck_assert_msg(gone >= (finished ? operation->unbounded_gets : 0) && gone <= operation->unbounded_gets, "%s: %d gone at %s", operation->name, gone,
                       where);
         for (uint32_t i = 0; i < 600; i++)
                 put_bytes(queue, i, 8);
@@ -252,6 +267,14 @@ static void grow_queue(struct world *world)
 {
         for (uint32_t i = 0; i < 3; i++)
                 put_bytes(world->unbounded, WORLD_UNBOUNDED + i, 8);
+}
+
+static void put_back_into_the_ring_before(struct world *world)
+{
+        struct skep_loan loan;
+        MUST(skep_queue_borrow(world->unbounded, &loan, skep_nowait()));
+        take(world->unbounded);
+        skep_queue_put_back(&loan);
 }
 
 static void blocks_come_and_go(struct world *world)
@@ -425,6 +448,7 @@ const struct operation operations[] = {
         {"borrow, put back", .run = put_back},
         {"get and put", get_and_put, .gets = 1, .puts = 1},
         {"grow unbounded", grow_queue, .unbounded_puts = 3},
+        {"put back a ring earlier", put_back_into_the_ring_before, .unbounded_gets = 1, .drained = true},
         {"blocks", .run = blocks_come_and_go},
         {"queue create, destroy", .run = queue_comes_and_goes},
         {"name enter, forget", .run = name_comes_and_goes},

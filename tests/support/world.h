@@ -29,7 +29,9 @@ struct operation {
         void (*run)(struct world *world);
         int gets; /* from "q" */
         int puts; /* to "q" */
+        int unbounded_gets;
         int unbounded_puts;
+        bool drained; /* "u" before: three more were put, and all but the last of the first ring and those in the second taken */
         void (*victim)(struct world *world); /* NULL: none */
         bool maps;                           /* the hive once more, at another address */
 };
