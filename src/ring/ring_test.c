@@ -224,6 +224,29 @@ START_TEST(a_full_ring_with_a_borrowed_slot_has_no_space)
 }
 END_TEST
 
+START_TEST(the_size_counts_messages_and_nothing_else)
+{
+        uint64_t first, position;
+        make(8);
+        ck_assert_int_eq(ring_put_claim(&ring, ME, &position), RING_DONE);
+        ring_put_cancel(&ring, position);
+        ck_assert_uint_eq(ring_size(&ring), 0);
+        for (uint64_t i = 0; i < 4; i++)
+                ck_assert_int_eq(put(i), RING_DONE);
+        ck_assert_int_eq(ring_get_claim(&ring, ME, &first), RING_DONE);
+        ck_assert_uint_eq(ring_size(&ring), 3);
+        ck_assert_uint_eq(get(), 1);
+        ring_get_return(&ring, first); /* one that was taken lies behind it */
+        ck_assert_uint_eq(ring_size(&ring), 3);
+        ring.shared->tail--;
+        ck_assert_uint_eq(ring_size(&ring), 3);
+        ck_assert_int_eq(ring_put_claim(&ring, ME, &position), RING_DONE);
+        ring_put_cancel(&ring, position);
+        ck_assert_int_eq(put(4), RING_DONE);
+        ck_assert_uint_eq(ring_size(&ring), 4);
+}
+END_TEST
+
 START_TEST(head_and_tail_are_hints)
 {
         make(counts[_i]);
@@ -481,6 +504,7 @@ int main(void)
         tcase_add_test(alone, a_message_put_back_is_the_next);
         tcase_add_test(alone, a_lowered_head_is_never_the_word_it_was);
         tcase_add_test(alone, a_full_ring_with_a_borrowed_slot_has_no_space);
+        tcase_add_test(alone, the_size_counts_messages_and_nothing_else);
         tcase_add_loop_test(alone, head_and_tail_are_hints, 0, COUNTS);
         tcase_add_loop_test(alone, a_full_ring_is_sealed_and_drained_for_ever, 0, COUNTS);
         tcase_add_test(alone, a_ring_is_sealed_also_while_its_slots_are_at_work);
