@@ -156,6 +156,7 @@ skep_test(symbols "${tools}/symbols.py" tools "" "${SKEP_PYTHON}" "${tools}/symb
 if(NOT SKEP_SANITIZE)
         skep_test(install_test "${CMAKE_SOURCE_DIR}/tests/install_test.sh" tools "CC=${CMAKE_C_COMPILER};SKEP_BUILD=${CMAKE_BINARY_DIR}"
                   bash "${CMAKE_SOURCE_DIR}/tests/install_test.sh")
+        skep_test(cli_test "${CMAKE_SOURCE_DIR}/tests/cli_test.sh" tools "SKEP_BUILD=${CMAKE_BINARY_DIR}" bash "${CMAKE_SOURCE_DIR}/tests/cli_test.sh")
         if(TARGET skep_extension)
                 skep_test(readme_test "${CMAKE_SOURCE_DIR}/tests/readme_test.py" tools "CC=${CMAKE_C_COMPILER};SKEP_BUILD=${CMAKE_BINARY_DIR}"
                           "${SKEP_PYTHON}" "${CMAKE_SOURCE_DIR}/tests/readme_test.py")

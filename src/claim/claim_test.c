@@ -95,7 +95,8 @@ START_TEST(a_reference_to_an_earlier_life_is_stale)
         ck_assert_int_eq(skep_block_ref(hive, first), -ESTALE);
         ck_assert_int_eq(skep_block_unref(hive, first), -EINVAL);
         ck_assert_ptr_null(skep_block_address(hive, first, NULL));
-        const skep_block bad[] = {{0, 0}, {second.offset, 0}, {second.offset, second.serial + (UINT64_C(1) << 32)}, {second.offset + 8, second.serial}, {UINT64_MAX, 1}};
+        const uint64_t at = second.offset, serial = second.serial;
+        const skep_block bad[] = {{0, 0}, {at, 0}, {at, serial + (UINT64_C(1) << 32)}, {at + 8, serial}, {UINT64_MAX, 1}};
         for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
                 ck_assert_int_eq(skep_block_ref(hive, bad[i]), -ESTALE);
         ck_assert_int_eq(skep_block_unref(hive, second), 0);

@@ -425,9 +425,11 @@ START_TEST(verify_finds_what_cannot_be)
         make_shared(4);
         ck_assert_int_eq(put(0), RING_DONE);
         ck_assert_uint_eq(ring_verify(&ring, hive), 0);
-        const uint64_t bad[] = {slot_word(1, (enum slot_phase)6, 0),          slot_word(1, (enum slot_phase)7, 0),    slot_word(1, SLOT_WRITING, 0),
-                                slot_word(1, SLOT_READING, AGENT_INDEX_MASK), slot_word(1, SLOT_FULL, self()),        slot_word(1, SLOT_EMPTY, self()),
-                                slot_word(1, SLOT_SEALED, self()),            slot_word(1, SLOT_RETURNED, self()),    slot_word(1, SLOT_WRITING, self() ^ 1u << 27)};
+        const uint64_t bad[] = {
+                slot_word(1, (enum slot_phase)6, 0),          slot_word(1, (enum slot_phase)7, 0), slot_word(1, SLOT_WRITING, 0),
+                slot_word(1, SLOT_READING, AGENT_INDEX_MASK), slot_word(1, SLOT_FULL, self()),     slot_word(1, SLOT_EMPTY, self()),
+                slot_word(1, SLOT_SEALED, self()),            slot_word(1, SLOT_RETURNED, self()), slot_word(1, SLOT_WRITING, self() ^ 1u << 27),
+        };
         for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
                 ring_slot(&ring, 2)->word = bad[i];
                 ck_assert_msg(ring_verify(&ring, hive) == 1, "number %zu is not found", i);
