@@ -445,7 +445,7 @@ END_TEST
 /* Each consumer sees each producer's messages in order; together they see all, once. */
 START_TEST(two_producers_and_two_consumers_lose_nothing)
 {
-        enum { SENDERS = 2, EACH = 30000 };
+        enum { SENDERS = 2, EACH = 10000 };
         make_shared(_i ? 64 : 3);
         uint64_t *seen = mmap(NULL, SENDERS * EACH * 8, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         uint64_t *total = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -511,6 +511,7 @@ int main(void)
         tcase_add_loop_test(alone, a_full_ring_is_sealed_and_drained_for_ever, 0, COUNTS);
         tcase_add_test(alone, a_ring_is_sealed_also_while_its_slots_are_at_work);
         tcase_add_test(alone, damaged_figures_are_refused);
+        tcase_set_timeout(shared, 30);
         tcase_add_test(shared, the_slots_of_a_dead_writer_are_skipped);
         tcase_add_test(shared, the_messages_of_a_dead_reader_are_put_back);
         tcase_add_test(shared, the_next_reaper_finds_what_one_left_behind_the_head);
