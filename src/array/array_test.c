@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* array_test.c - arrays and blocks beneath them: shapes, views, bad input, a full hive. */
+#include "support/suite.h"
+
 #include <check.h>
 #include <errno.h>
 #include <skep/skep.h>
-#include <stdlib.h>
 #include <string.h>
 
 static skep_hive *hive;
@@ -165,9 +166,5 @@ int main(void)
         tcase_add_test(all, a_full_hive_says_so_and_works_on_after_something_is_freed);
         tcase_add_test(all, double_release_and_made_up_references_are_refused);
         suite_add_tcase(suite, all);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return suite_run(suite);
 }

@@ -6,6 +6,9 @@
  *
  * CRASH.  dies                                       found as                         repaired by
  *         making a ring, before linking it           intent LINK, word not the block  reaper: block freed
+ *         between a new ring and tail_segment        tail_segment behind              the next producer finds the ring before it sealed
+ *         between sealed and head_segment            head_segment behind              the next consumer, likewise
+ *         putting back, before head_segment falls    RETURNED in a ring left behind   the reaper lowers head_segment to 0
  *         in a slot                                  ring.c's table                   ring_recover()
  *         between a slot's ring and its claims       intent HOLD, LINK, DROP          claim/recover.c, before the slots
  *         destroying                                 queue RETIRED(dead)              reaper goes on: each ring is drained, unlinked, dropped
@@ -266,8 +269,10 @@ void queue_head_lower(struct shm_queue *shared, uint32_t segment)
 {
         uint64_t head = skep_load(&shared->head_segment);
         while ((uint32_t)head > segment)
-                if (skep_cas(&shared->head_segment, &head, ((head >> 32) + 1) << 32 | segment))
+                if (skep_cas(&shared->head_segment, &head, ((head >> 32) + 1) << 32 | segment)) {
+                        PROBE("queue.head_lowered");
                         return;
+                }
 }
 
 static void ring_drain(struct skep_agent *agent, const struct ring *ring)

@@ -253,17 +253,18 @@ void ring_get_return(const struct ring *ring, uint64_t position)
 
 /* --- looking and recovering ------------------------------------------------------------------------------------------ */
 
+/* Slot by slot: between head and tail lie also what dead producers left, and what was taken before a message was put back. */
 uint64_t ring_size(const struct ring *ring)
 {
-        uint64_t head = skep_load(&ring->shared->head) & POSITION_MASK;
-        uint64_t tail = skep_load(&ring->shared->tail) & POSITION_MASK;
-        if (tail <= head)
-                return ring_peek(ring) == RING_EMPTY || ring_peek(ring) == RING_SEALED ? 0 : 1;
-        uint64_t size = tail - head;
-        if (size > ring->count)
-                size = ring->count;
-        if (ring_peek(ring) == RING_EMPTY)
-                return 0;
+        uint64_t position = skep_load(&ring->shared->head) & POSITION_MASK, size = 0;
+        for (uint64_t i = 0; i < 2 * ring->count; i++, position++) { /* the head may lag behind by a turn */
+                uint64_t word = skep_load(&ring_slot(ring, position)->word);
+                int32_t ahead = turns_ahead(word, ring_turn(ring, position));
+                enum slot_phase phase = slot_phase(word);
+                if (ahead < 0 || (ahead == 0 && (phase == SLOT_EMPTY || phase == SLOT_SEALED)))
+                        break;
+                size += ahead == 0 && (phase == SLOT_FULL || phase == SLOT_RETURNED);
+        }
         return size;
 }
 
