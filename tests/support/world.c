@@ -403,7 +403,7 @@ static void dies_forgetting(struct world *world) /* intent DROP of a word, and n
         skep_lock *lock;
         MUST(skep_lock_create(world->hive, "other", &lock));
         skep_lock_unref(lock);
-        die_at("name.forgotten");
+        die_at("claim.unlinked");
         MUST(skep_hive_forget(world->hive, "other"));
         survived();
 }
@@ -427,6 +427,35 @@ static void dies_unmaking(struct world *world) /* a queue RETIRED by the dead, w
         survived();
 }
 
+/* A message that mentions the array, a block of its own and nothing else that has a name. */
+static void put_mentioning(struct world *world, skep_queue *queue)
+{
+        struct skep_loan loan;
+        skep_block references[2] = {skep_array_block(world->array)};
+        uint32_t value = 100;
+        MUST(skep_block_alloc(world->hive, 300, 0, &references[1]));
+        MUST(skep_queue_reserve_with(queue, LONG_BYTES, references, 2, &loan));
+        MUST(skep_block_unref(world->hive, references[1]));
+        memset(loan.data, 100, LONG_BYTES);
+        memcpy(loan.data, &value, sizeof value);
+        MUST(skep_queue_commit(&loan, SKEP_MESSAGE_BYTES, LONG_BYTES, skep_nowait()));
+}
+
+static void put_bundle(struct world *world)
+{
+        put_mentioning(world, world->queue);
+}
+
+static void bundle_comes_and_goes(struct world *world)
+{
+        skep_queue *queue;
+        MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.capacity = 4), &queue));
+        put_mentioning(world, queue);
+        put_mentioning(world, queue);
+        ck_assert_int_eq(take(queue), 100);
+        skep_queue_unref(queue);
+}
+
 static void reap_one(struct world *world)
 {
         struct skep_reap_report report;
@@ -441,6 +470,8 @@ const struct operation operations[] = {
         {"put run of pages", put_run, .puts = 1},
         {"put array", put_array, .puts = 1},
         {"put new array", put_new_array, .puts = 1},
+        {"put with references", put_bundle, .puts = 1},
+        {"get with references", .run = bundle_comes_and_goes},
         {"put many", put_many, .puts = 3},
         {"reserve, commit, abandon", put_reserved, .puts = 1},
         {"get copies", get_copies, .gets = 2},
