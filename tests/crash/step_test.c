@@ -8,7 +8,7 @@
  * can leave are looked at that no probe marks.  A forked child is followed to its end before its parent goes on.  Loops that
  * fill memory are looked at now and then.  An operation that maps the hive once more is stepped through instruction by
  * instruction until it has.
- * ctest: timeout 120
+ * ctest: timeout=120
  */
 #include "hive/hive.h"
 #include "support/suite.h"
