@@ -117,6 +117,49 @@ START_TEST(death_of_the_reaper_at_any_point_loses_nothing)
 }
 END_TEST
 
+static skep_hive *second; /* another member, in the same process */
+static skep_block shared;
+
+static void die_when_cleared(const char *name)
+{
+        if (!strcmp(name, "claim.bit_cleared"))
+                kill(getpid(), SIGKILL);
+}
+
+static void other_lets_go(const char *name)
+{
+        if (strcmp(name, "claim.step"))
+                return;
+        probe_hook = NULL;
+        if (skep_block_unref(second, shared) < 0)
+                _exit(1);
+        probe_hook = die_when_cleared;
+}
+
+/* Two let go at once: the first sees the bit of the second, who dies between clearing it and looking whether he was the last. */
+START_TEST(the_last_of_two_dies_before_he_frees)
+{
+        struct skep_hive_stat stat;
+        skep_hive *hive;
+        int status;
+        ck_assert_int_eq(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 4u << 20), &hive), 0);
+        pid_t child = fork();
+        if (child == 0) {
+                if (skep_hive_attach(skep_hive_fd(hive), &second) < 0 || skep_block_alloc(hive, 100, 0, &shared) < 0 || skep_block_ref(second, shared) < 0)
+                        _exit(1);
+                probe_hook = other_lets_go;
+                _exit(skep_block_unref(hive, shared) < 0 ? 1 : 2);
+        }
+        waitpid(child, &status, 0);
+        ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        ck_assert_int_eq(skep_hive_reap(hive, NULL), 0);
+        ck_assert_int_eq(skep_hive_stat(hive, &stat), 0);
+        ck_assert_uint_eq(stat.blocks, 0);
+        ck_assert_int_eq(skep_hive_verify(hive, NULL), 0);
+        skep_hive_detach(hive);
+}
+END_TEST
+
 /* A name may stand at many points; one of them will do. */
 static bool was_passed(const char *name)
 {
@@ -146,6 +189,7 @@ int main(void)
         tcase_add_loop_test(points, death_at_any_point_loses_nothing, 0, operation_count);
         tcase_add_loop_test(reapers, death_of_the_reaper_at_any_point_loses_nothing, 0, operation_count);
         suite_add_tcase(suite, points);
+        tcase_add_test(points, the_last_of_two_dies_before_he_frees);
         tcase_add_test(all, every_probe_was_passed_by_some_operation);
         suite_add_tcase(suite, reapers);
         suite_add_tcase(suite, all);
