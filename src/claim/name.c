@@ -57,7 +57,7 @@ int name_enter(struct skep_agent *agent, const char *name, struct shm_block *blo
         if (result < 0)
                 return result;
         result = enter_locked(agent, name, block);
-        (void)lock_release(agent, &agent->hive->heap->names_lock);
+        lock_release_inner(agent, &agent->hive->heap->names_lock);
         return result;
 }
 
@@ -71,7 +71,7 @@ int name_find(struct skep_agent *agent, const char *name, enum block_kind kind, 
         struct shm_name *entry = entry_find(agent->hive, name);
         struct shm_block *block = entry ? claim_find(agent->hive, entry->block, entry->serial) : NULL;
         result = !entry ? -ENOENT : !block ? -ESTALE : block->kind != kind ? -EPROTOTYPE : claim_ref(agent, block, block->serial);
-        (void)lock_release(agent, &agent->hive->heap->names_lock);
+        lock_release_inner(agent, &agent->hive->heap->names_lock);
         if (result == 0)
                 *ret_block = block;
         return result;
@@ -97,7 +97,7 @@ int skep_hive_forget(skep_hive *hive, const char *name)
         } else if (entry) {
                 skep_store(&entry->block, 0);
         }
-        (void)lock_release(agent, &hive->heap->names_lock);
+        lock_release_inner(agent, &hive->heap->names_lock);
         return entry ? 0 : -ENOENT;
 }
 

@@ -80,6 +80,8 @@ struct shm_intent {
         uint32_t reserved;
 };
 
+#define HOLDS_MASK UINT64_C(0xff)
+
 /*
  * An agent slot.  Taken and given back by a thread of the member that it names, or by that member's reaper.
  *
@@ -93,7 +95,8 @@ struct shm_agent {
         uint32_t sequence;     /* number of the last step taken; written by the agent only */
         uint32_t acknowledged; /* highest step known to others as done; anybody raises it */
         int64_t thread;        /* kernel thread id; for people */
-        uint64_t pad[4];
+        uint64_t pad[3];
+        uint64_t holds;        /* {changes 56, which of the hive's own locks 8}; written by the agent only, see sync/lock.c */
         struct shm_intent intent; /* its own cache line */
         uint64_t reserved[19];
 };
@@ -114,7 +117,7 @@ _Static_assert(sizeof(struct shm_name) == 128, "format");
 
 /* The heap: `top` is the truth, everything else is a hint or a lock.  See heap/heap.c. */
 struct shm_heap {
-        uint32_t lock;        /* over changes of run lengths and over top; see sync/lock.h */
+        uint32_t lock;        /* over changes of run lengths and over top; see sync/lock.h.  The hive's own locks stand first */
         uint32_t names_lock;  /* over the directory */
         uint64_t top;         /* pages in use from the start; runs lie end to end below it */
         uint64_t warm_bytes;  /* hint: free and committed */
