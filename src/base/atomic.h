@@ -33,6 +33,26 @@ static inline uint64_t skep_load(const uint64_t *word)
         return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
+static inline uint8_t skep_load8_relaxed(const uint8_t *word)
+{
+        return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static inline void skep_store8_relaxed(uint8_t *word, uint8_t value)
+{
+        __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+/*
+ * A look at memory that nothing keeps from being freed and written anew meanwhile, plainly and rightly, by its next owner:
+ * for verify and figures.  One load, and what it gives is to be doubted.  ThreadSanitizer would report the other one's store,
+ * so it is told not to watch this function.
+ */
+__attribute__((no_sanitize("thread"))) static inline uint64_t skep_glance(const uint64_t *word)
+{
+        return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
 static inline void skep_store32(uint32_t *word, uint32_t value)
 {
         __atomic_store_n(word, value, __ATOMIC_RELEASE);

@@ -56,7 +56,12 @@ struct shm_block *claim_find(const skep_hive *hive, uint64_t offset, uint64_t se
 
 static inline skep_block claim_reference(const skep_hive *hive, const struct shm_block *block)
 {
-        return (skep_block){hive_offset(hive, block), block->serial};
+        return (skep_block){hive_offset(hive, block), skep_load32_relaxed(&block->serial)};
+}
+
+static inline enum block_kind claim_kind(const struct shm_block *block)
+{
+        return (enum block_kind)skep_load8_relaxed(&block->kind);
 }
 
 /* What a kind does when its last claim has gone: drop what it holds.  Resumable. */

@@ -38,7 +38,7 @@ static int enter_locked(struct skep_agent *agent, const char *name, struct shm_b
                 return -EUSERS;
         memset(entry->name, 0, sizeof entry->name);
         memcpy(entry->name, name, strlen(name));
-        entry->serial = block->serial;
+        skep_store_relaxed(&entry->serial, block->serial);
         intent_set(agent, INTENT_HOLD, block, &entry->block, INTENT_WORD);
         int result = claim_hold(agent, block);
         if (result == 0) {
@@ -70,7 +70,7 @@ int name_find(struct skep_agent *agent, const char *name, enum block_kind kind, 
                 return result;
         struct shm_name *entry = entry_find(agent->hive, name);
         struct shm_block *block = entry ? claim_find(agent->hive, entry->block, entry->serial) : NULL;
-        result = !entry ? -ENOENT : !block ? -ESTALE : block->kind != kind ? -EPROTOTYPE : claim_ref(agent, block, block->serial);
+        result = !entry ? -ENOENT : !block ? -ESTALE : claim_kind(block) != kind ? -EPROTOTYPE : claim_ref(agent, block, block->serial);
         lock_release_inner(agent, &agent->hive->heap->names_lock);
         if (result == 0)
                 *ret_block = block;
@@ -101,17 +101,34 @@ int skep_hive_forget(skep_hive *hive, const char *name)
         return entry ? 0 : -ENOENT;
 }
 
-int skep_hive_names(skep_hive *hive, int (*visit)(const struct skep_object_entry *entry, void *context), void *context)
+/* @return 1 it is there and was copied, 0, -EBADMSG */
+static int entry_copy(struct skep_agent *agent, const struct shm_name *entry, struct skep_object_entry *ret_entry)
 {
         static const char *const kinds[] = {"block", "ring", "queue", "lock"};
-        int result = 0;
+        skep_hive *hive = agent->hive;
+        if (!skep_load(&entry->block))
+                return 0;
+        int result = lock_acquire_inner(agent, &hive->heap->names_lock);
+        if (result < 0)
+                return result;
+        struct shm_block *block = skep_load(&entry->block) ? claim_find(hive, entry->block, entry->serial) : NULL;
+        if (block) {
+                *ret_entry = (struct skep_object_entry){.kind = claim_kind(block) < COUNT_OF(kinds) ? kinds[claim_kind(block)] : "unknown"};
+                memcpy(ret_entry->name, entry->name, SKEP_NAME_MAX);
+        }
+        lock_release_inner(agent, &hive->heap->names_lock);
+        return block != NULL;
+}
+
+int skep_hive_names(skep_hive *hive, int (*visit)(const struct skep_object_entry *entry, void *context), void *context)
+{
+        struct skep_object_entry entry;
+        struct skep_agent *agent;
+        int result = agent_self(hive, &agent);
         for (uint32_t i = 0; i < HIVE_NAME_MAX && result == 0; i++) {
-                struct shm_block *block = claim_find(hive, skep_load(&hive->names[i].block), hive->names[i].serial);
-                if (!skep_load(&hive->names[i].block) || !block)
-                        continue;
-                struct skep_object_entry entry = {.kind = block->kind < COUNT_OF(kinds) ? kinds[block->kind] : "unknown"};
-                memcpy(entry.name, hive->names[i].name, SKEP_NAME_MAX);
-                result = visit(&entry, context);
+                result = entry_copy(agent, &hive->names[i], &entry);
+                if (result == 1)
+                        result = visit(&entry, context);
         }
         return result;
 }

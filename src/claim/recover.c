@@ -72,8 +72,16 @@ static int reap_intents(struct reap *reap)
 
 /* --- blocks -------------------------------------------------------------------------------------------------------------------- */
 
+static bool retired_by_dead(const struct reap *reap, uint64_t claims)
+{
+        uint32_t index = claims_agent(claims);
+        return claims_count(claims) == CLAIMS_RETIRED && index && index <= reap->hive->agent_max &&
+               (skep_load(&reap->hive->agents[index].word) & 0xffff) == reap->member + 1;
+}
+
 static int reap_block(skep_hive *hive, struct shm_block *block, void *context)
 {
+        (void)hive;
         struct reap *reap = context;
         uint64_t word = skep_load(&block->word), bit = UINT64_C(1) << reap->member % 64;
         uint64_t *bits = &block->members[reap->member / 64];
@@ -82,12 +90,10 @@ static int reap_block(skep_hive *hive, struct shm_block *block, void *context)
                 reap->report->blocks++;
         } else if (word_state(word) == BLOCK_LIVE) {
                 uint64_t claims = skep_load(&block->claims);
-                uint32_t index = claims_agent(claims);
-                bool retired = claims_count(claims) == CLAIMS_RETIRED;
-                if (retired && index && index <= hive->agent_max && (skep_load(&hive->agents[index].word) & 0xffff) == reap->member + 1) {
+                if (retired_by_dead(reap, claims)) {
                         claim_destroy(reap->actor, block);
                         reap->report->blocks++;
-                } else if (!retired && skep_load(bits) & bit) {
+                } else if (claims_count(claims) != CLAIMS_RETIRED && skep_load(bits) & bit) {
                         intent_set(reap->actor, INTENT_CHECK, block, NULL, 0);
                         claims_bump(reap->actor, block);
                         (void)skep_fetch_and(bits, ~bit);
@@ -184,6 +190,7 @@ static int verify_block(skep_hive *hive, struct shm_block *block, void *context)
         struct skep_verify_report *report = context;
         uint64_t word = skep_load(&block->word), offset = hive_offset(hive, block);
         report->checked++;
+        enum block_kind kind;
         uint64_t bits = 0;
         for (uint32_t i = 0; i < MEMBER_WORDS; i++)
                 bits |= skep_load(&block->members[i]);
@@ -204,7 +211,8 @@ static int verify_block(skep_hive *hive, struct shm_block *block, void *context)
                 for (uint32_t member = 0; member < HIVE_MEMBER_MAX; member++)
                         if (skep_load(&block->members[member / 64]) >> member % 64 & 1 && !member_is_live(hive, member))
                                 problem(report, "block claimed by a member that is gone", offset);
-                if (block->kind < 8 && verifiers[block->kind] && verifiers[block->kind](hive, block))
+                kind = claim_kind(block);
+                if (kind < 8 && verifiers[kind] && verifiers[kind](hive, block))
                         problem(report, "damaged object", offset);
                 break;
         default:
@@ -229,7 +237,7 @@ int skep_hive_verify(skep_hive *hive, struct skep_verify_report *ret_report)
         for (uint32_t i = 0; i < HIVE_NAME_MAX; i++) {
                 uint64_t block = skep_load(&hive->names[i].block);
                 report.checked++;
-                if (block && !claim_find(hive, block, hive->names[i].serial))
+                if (block && !claim_find(hive, block, skep_load_relaxed(&hive->names[i].serial)))
                         problem(&report, "name of an object that is gone", hive->layout.names_at + i * sizeof(struct shm_name));
         }
         if (ret_report)
@@ -245,7 +253,7 @@ static int stat_block(skep_hive *hive, struct shm_block *block, void *context)
                 return 0;
         stat->used_bytes += bytes;
         stat->blocks++;
-        stat->queues += block->kind == BLOCK_QUEUE;
+        stat->queues += claim_kind(block) == BLOCK_QUEUE;
         return 0;
 }
 

@@ -65,7 +65,7 @@ _Static_assert(sizeof(struct shm_hive) == 4096, "format");
  */
 struct shm_member {
         uint64_t word; /* {generation 32 << 32, state} */
-        int64_t pid;   /* for people; proves nothing */
+        uint64_t pid;  /* for people; proves nothing */
         uint64_t reserved[6];
 };
 _Static_assert(sizeof(struct shm_member) == 64, "format");

@@ -61,6 +61,7 @@ bool agent_is_gone(const skep_hive *hive, uint32_t id);
 /* Proven dead, by the kernel. */
 bool member_is_dead(const skep_hive *hive, uint32_t member);
 bool member_is_live(const skep_hive *hive, uint32_t member); /* slot in use, and not proven dead */
+int64_t member_pid(const skep_hive *hive, uint32_t member);  /* for people */
 
 /*
  * What a reaper knows.  `actor` works in the name of a dead agent if there was one, else in our own; it is exclusive, as
