@@ -64,6 +64,9 @@ static inline enum block_kind claim_kind(const struct shm_block *block)
         return (enum block_kind)skep_load8_relaxed(&block->kind);
 }
 
+/* The block is LIVE and claimed by the dead, or the dead was destroying it: nobody else frees it while we reap. */
+bool claim_concerns(const struct reap *reap, const struct shm_block *block);
+
 /* What a kind does when its last claim has gone: drop what it holds.  Resumable. */
 typedef void destroy_function(struct skep_agent *agent, struct shm_block *block);
 void destroy_register(enum block_kind kind, destroy_function *function);

@@ -79,6 +79,12 @@ static bool retired_by_dead(const struct reap *reap, uint64_t claims)
                (skep_load(&reap->hive->agents[index].word) & 0xffff) == reap->member + 1;
 }
 
+bool claim_concerns(const struct reap *reap, const struct shm_block *block)
+{
+        return word_state(skep_load(&block->word)) == BLOCK_LIVE &&
+               (retired_by_dead(reap, skep_load(&block->claims)) || skep_load(&block->members[reap->member / 64]) >> reap->member % 64 & 1);
+}
+
 static int reap_block(skep_hive *hive, struct shm_block *block, void *context)
 {
         (void)hive;

@@ -241,13 +241,17 @@ static int ring_of_block(skep_hive *hive, struct shm_block *block, struct ring *
         return memory && claim_kind(block) == BLOCK_RING ? ring_open(memory, bytes, ret_ring) : -EBADMSG;
 }
 
-/* A message put back may lie in a ring that getters have left behind: let them begin at the first again. */
+/*
+ * Who worked on a queue had claimed it, so only those that the dead claims are looked at: its claim keeps them from being
+ * freed under our hands, for what is written here must not go into the next owner's bytes.  A message put back may lie in
+ * a ring that getters have left behind: let them begin at the first again.
+ */
 static int reap_queue(skep_hive *hive, struct shm_block *block, void *context)
 {
         struct reap *reap = context;
         uint64_t bytes;
         struct shm_queue *shared = heap_data(hive, block, &bytes);
-        if (word_state(skep_load(&block->word)) != BLOCK_LIVE || claim_kind(block) != BLOCK_QUEUE || !shared || bytes < sizeof *shared)
+        if (!claim_concerns(reap, block) || claim_kind(block) != BLOCK_QUEUE || !shared || bytes < sizeof *shared)
                 return 0;
         uint64_t changed = 0;
         for (uint32_t i = 0; i < QUEUE_SEGMENTS; i++) {
