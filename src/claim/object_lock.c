@@ -68,7 +68,8 @@ int skep_lock_attach(skep_hive *hive, skep_block reference, skep_lock **ret_lock
         int result = agent_self(hive, &agent);
         struct shm_block *block = claim_find(hive, reference.offset, reference.serial);
         if (result == 0)
-                result = !block || !reference.serial ? -ESTALE : claim_kind(block) != BLOCK_LOCK ? -EPROTOTYPE : claim_ref(agent, block, (uint32_t)reference.serial);
+                result = !block || !reference.serial ? -ESTALE
+                         : claim_kind(block) != BLOCK_LOCK ? -EPROTOTYPE : claim_ref(agent, block, (uint32_t)reference.serial);
         return result < 0 ? result : lock_new(agent, block, ret_lock);
 }
 

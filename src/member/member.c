@@ -241,6 +241,29 @@ static int file_create(const struct skep_hive_options *options, uint64_t capacit
         return stale ? os_shm_create(file, capacity_bytes) : -EEXIST;
 }
 
+/*
+ * A new file whose byte 0 we hold: being made, from here on nobody takes it for stale.  Who did so in the moment before has
+ * the lock, and removes the file: then make another.
+ */
+static int file_create_locked(const struct skep_hive_options *options, uint64_t capacity_bytes)
+{
+        for (;;) {
+                struct os_file status;
+                int fd = file_create(options, capacity_bytes), result;
+                if (fd < 0)
+                        return fd;
+                while ((result = os_byte_lock(fd, 0)) == -EAGAIN)
+                        os_yield();
+                if (result == 0)
+                        result = os_file_stat(fd, &status);
+                if (result == 0 && (!options->name || status.links))
+                        return fd;
+                os_close(fd);
+                if (result < 0)
+                        return result;
+        }
+}
+
 int skep_hive_create(const struct skep_hive_options *given, skep_hive **ret_hive)
 {
         struct skep_hive_options options;
@@ -256,15 +279,10 @@ int skep_hive_create(const struct skep_hive_options *given, skep_hive **ret_hive
         result = layout_of(capacity, options.member_max ? options.member_max : 1, options.agent_max ? options.agent_max : 1, &layout);
         if (result < 0)
                 return result;
-        int fd = file_create(&options, capacity);
+        int fd = file_create_locked(&options, capacity);
         if (fd < 0)
                 return fd;
-        struct os_file status;
-        result = os_byte_lock(fd, 0); /* being made: from here on nobody takes it for stale */
-        if (result == 0)
-                result = os_file_stat(fd, &status);
-        if (result == 0)
-                result = options.name && !status.links ? -EEXIST : hive_format(fd, &options, capacity);
+        result = hive_format(fd, &options, capacity);
         if (result == 0) {
                 int mine = os_reopen(fd); /* byte 0 stays locked by fd until we are a member */
                 result = mine < 0 ? mine : join(mine, ret_hive);
@@ -306,8 +324,11 @@ int skep_hive_open(const char *name, skep_hive **ret_hive)
         return result;
 }
 
+/* Byte 0 is its maker's until he is a member: one who came in between is not the last. */
 static bool is_last(skep_hive *hive)
 {
+        if (os_byte_is_locked(hive->life_fd, 0))
+                return false;
         for (uint32_t member = 0; member < hive->member_max; member++)
                 if (member != hive->member && member_is_live(hive, member))
                         return false;

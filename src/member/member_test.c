@@ -3,6 +3,7 @@
 #include "member/member.h"
 
 #include "hive/hive.h"
+#include "os/os.h"
 
 #include <check.h>
 #include <errno.h>
@@ -236,6 +237,23 @@ START_TEST(a_named_hive_goes_with_its_last_member)
 }
 END_TEST
 
+START_TEST(a_hive_that_is_being_made_does_not_go_with_an_early_guest)
+{
+        skep_hive *guest;
+        char file[300];
+        ck_assert_int_eq(create_named(0, &guest), 0);
+        snprintf(file, sizeof file, "skep.%s", name);
+        int maker = os_shm_open(file);
+        ck_assert_int_ge(maker, 0);
+        ck_assert_int_eq(os_byte_lock(maker, 0), 0); /* not a member yet */
+        skep_hive_detach(guest);
+        ck_assert_int_eq(skep_hive_open(name, &guest), 0);
+        os_close(maker);
+        skep_hive_detach(guest);
+        ck_assert_int_eq(skep_hive_open(name, &guest), -ENOENT);
+}
+END_TEST
+
 START_TEST(a_persistent_hive_stays_with_its_contents)
 {
         skep_hive *hive;
@@ -421,6 +439,7 @@ int main(void)
         tcase_add_test(tests, a_zombie_is_dead);
         tcase_add_test(tests, what_a_member_holds_is_given_back_when_it_leaves);
         tcase_add_test(tests, a_named_hive_goes_with_its_last_member);
+        tcase_add_test(tests, a_hive_that_is_being_made_does_not_go_with_an_early_guest);
         tcase_add_test(tests, a_persistent_hive_stays_with_its_contents);
         tcase_add_test(tests, a_name_in_use_is_taken);
         tcase_add_test(tests, a_named_file_whose_members_all_died_is_replaced);
