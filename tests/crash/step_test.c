@@ -26,7 +26,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#define STEPS_MAX 4000000u
+#else
 #define STEPS_MAX 400000u
+#endif
 #define LOOP_LOOKS 64u /* of a loop, every so many passings are looked at */
 #define CANNOT_TRACE 77
 #define QUIET_PASSINGS 32u /* so often without a change: compare every QUIET_LOOKS-th passing */
