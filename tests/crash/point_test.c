@@ -5,7 +5,7 @@
  * Each probe stands behind a store to shared memory.  A child runs an operation and kills itself at passing n; the parent, a
  * living member, reaps, verifies, empties the queues and finds nothing lost, doubled or leaked.  The second case lets the
  * reaper die too, at each of its points.
- * ctest: timeout 120
+ * ctest: timeout=120
  */
 #include "base/probe.h"
 #include "support/world.h"

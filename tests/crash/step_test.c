@@ -7,7 +7,7 @@
  * as point_test.c does.  So states that SIGKILL can leave are looked at that no probe marks.  A forked child is stepped through
  * to its end before its parent goes on.  Loops that fill memory are looked at now and then, and an instruction that was
  * passed often without changing anything is looked behind at every eighth passing only.
- * ctest: timeout 120
+ * ctest: timeout=120
  */
 #include "hive/hive.h"
 #include "support/world.h"

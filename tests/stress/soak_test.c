@@ -8,7 +8,7 @@
  * A hang ends in an alarm that prints who waits for what.
  *
  * SKEP_SOAK_SECONDS (4): how long.  SKEP_SOAK_SEED: the seed, which is printed; kernel scheduling is not repeated by it.
- * ctest: timeout 120
+ * ctest: timeout=120
  */
 #include "hive/hive.h"
 #include "member/member.h"
