@@ -436,8 +436,10 @@ static void *lose_life(void *argument)
                 uint64_t living = skep_load(word);
                 os_close(dying.hive->life_fd);
                 dying.hive->life_fd = -1;
-                while (skep_load(word) == living)
-                        usleep(1000);
+                while (skep_load(word) == living) {
+                        usleep(5000);
+                        MUST(skep_hive_reap(member->hive, NULL)); /* if nobody else did: they may have ended */
+                }
                 dying.hive->member = UINT32_MAX; /* reaped: detaching must not do it again */
                 unshare_mapping(dying.hive);
                 skep_hive_detach(dying.hive);
