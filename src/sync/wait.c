@@ -25,6 +25,7 @@ int wait_slice(struct skep_agent *agent, uint32_t *word, uint32_t expected, skep
 uint32_t event_prepare(uint32_t *word)
 {
         uint32_t key = skep_fetch_or32(word, EVENT_WAITERS) | EVENT_WAITERS;
+        skep_fence();
         PROBE("event.armed");
         return key;
 }
