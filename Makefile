@@ -37,7 +37,7 @@ bench: build ## measure; writes build/bench.json
 soak: build ## random kill -9 for SOAK_SECONDS (60)
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/soak_test
 
-check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64: a quarter of an hour on two cores
+check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64
 	@tools/bootstrap.sh --all
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory lint
