@@ -215,13 +215,6 @@ void claim_unlink(struct skep_agent *agent, uint64_t *word)
 
 /* --- claims of members ----------------------------------------------------------------------------------------------------------- */
 
-uint32_t *claim_local(const skep_hive *hive, const struct shm_block *block)
-{
-        uint64_t bytes;
-        const uint8_t *data = heap_data(hive, block, &bytes);
-        return data ? &hive->local[(hive_offset(hive, data) - hive->layout.data_at) / 256] : NULL;
-}
-
 int claim_alloc(struct skep_agent *agent, uint64_t bytes, enum block_kind kind, struct shm_block **ret_block)
 {
         struct shm_block *block;
@@ -262,8 +255,6 @@ static void member_bit_clear(struct shm_block *block, uint32_t member)
 int claim_ref(struct skep_agent *agent, struct shm_block *block, uint32_t serial)
 {
         uint32_t *local = claim_local(agent->hive, block);
-        if (!local)
-                return -EBADMSG;
         for (;;) {
                 uint32_t count = skep_load32(local);
                 if (count == LOCAL_BUSY) {
@@ -322,8 +313,6 @@ static void member_drop(struct skep_agent *agent, struct shm_block *block, uint3
 int claim_unref(struct skep_agent *agent, struct shm_block *block)
 {
         uint32_t *local = claim_local(agent->hive, block);
-        if (!local)
-                return -EBADMSG;
         for (;;) {
                 uint32_t count = skep_load32(local);
                 if (!count)
@@ -340,8 +329,7 @@ int claim_unref(struct skep_agent *agent, struct shm_block *block)
 
 bool claim_is_mine(const skep_hive *hive, const struct shm_block *block)
 {
-        const uint32_t *local = claim_local(hive, block);
-        return local && skep_load32(local) != 0;
+        return skep_load32(claim_local(hive, block)) != 0;
 }
 
 /* --- public ------------------------------------------------------------------------------------------------------------------------ */
