@@ -12,8 +12,12 @@
  *                                                                               A waiter at the end of a slice that sees one reaps.
  *         a notifier, before the wake-up     sleeper's slice ends               it sees NOTIFIED
  *         a notifier, between two of n       the lock's next owner              gets OWNER_DIED
+ *         a waiter that is being reaped      a notifier took it for alive       the reaper clears WAITING by compare-and-swap,
+ *                                                                               and so finds the NOTIFIED that came meanwhile
  *         a reaper, between the two steps    NOTIFIED still                     the next reaper does it again: one wake-up too many
  *
+ * NESTED. An interrupt function that waits for a condition itself takes the slot away from the outer wait, which then returns
+ *         as if notified: better once too often than never.
  * ORDER.  The waiter's state is stored before it releases the lock; the notifier, who holds the lock, sees it.
  * SOURCE. A queue of waiters that each sleep on a word of their own, as in Birrell, Implementing Condition Variables with
  *         Semaphores (2003); the place of the words is ours.
@@ -112,6 +116,10 @@ int condition_wait(struct skep_agent *agent, struct shm_condition *condition, st
         bool notified = result >= 0 || !skep_cas32(&wait->word, &expected, waiting & ~(uint32_t)STATE_MASK);
         wait_ends(agent);
         int news = rlock_acquire_again(agent, lock, depth);
+        if (notified && wait_interrupted(result)) { /* we leave with the interrupt's word; the notification is for the next */
+                (void)notify_first(agent->hive, offset);
+                notified = false;
+        }
         skep_store32(&wait->word, waiting & ~(uint32_t)STATE_MASK);
         PROBE("condition.done");
         return notified ? news : result;
@@ -126,11 +134,14 @@ static int reap_waits(struct reap *reap)
                 if ((skep_load(&hive->agents[index].word) & 0xffff) != reap->member + 1)
                         continue;
                 uint32_t word = skep_load32(&wait->word);
-                if ((word & STATE_MASK) == NOTIFIED) {
-                        (void)notify_first(hive, skep_load(&wait->condition));
-                        PROBE("condition.passed_on");
+                while (word & STATE_MASK) { /* to others the dead look alive while we hold their byte: one may notify it even now */
+                        if ((word & STATE_MASK) == NOTIFIED) {
+                                (void)notify_first(hive, skep_load(&wait->condition));
+                                PROBE("condition.passed_on");
+                        }
+                        if (skep_cas32(&wait->word, &word, word & ~(uint32_t)STATE_MASK))
+                                break;
                 }
-                skep_store32(&wait->word, word & ~(uint32_t)STATE_MASK);
         }
         return 0;
 }
