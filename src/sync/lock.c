@@ -165,7 +165,6 @@ int rlock_release(struct skep_agent *agent, struct shm_lock *lock)
 uint32_t rlock_release_all(struct skep_agent *agent, struct shm_lock *lock)
 {
         uint32_t depth = lock->depth;
-        lock->depth = 1;
         (void)lock_release(agent, &lock->word);
         return depth;
 }
