@@ -130,6 +130,15 @@ struct skep_loan {
 SKEP_API SKEP_NODISCARD int skep_queue_reserve(skep_queue *queue, size_t bytes, struct skep_loan *ret_loan);
 
 /**
+ * The same for a message that mentions objects or blocks of the hive: it claims each of them until it is given back, so that
+ * whoever borrows it finds them there and can claim them in turn.
+ * @param references  borrowed, [count], each of which the caller holds; count 0: skep_queue_reserve()
+ * @return also -ESTALE one of them is gone; -EOVERFLOW
+ * Crash: what was claimed is dropped with the message.
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_reserve_with(skep_queue *queue, size_t bytes, const skep_block *references, size_t count, struct skep_loan *ret_loan);
+
+/**
  * Append what was written. @param kind  BYTES or PICKLE @param bytes  at most what was reserved
  * @return 0, the loan has ended; otherwise as skep_queue_put() and the loan goes on
  */

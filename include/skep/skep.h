@@ -37,5 +37,6 @@
 #include <skep/rlock.h>
 #include <skep/rwlock.h>
 #include <skep/semaphore.h>
+#include <skep/value.h>
 
 #endif

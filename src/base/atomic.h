@@ -99,6 +99,70 @@ static inline uint32_t skep_fetch_add32(uint32_t *word, uint32_t value)
         return __atomic_fetch_add(word, value, __ATOMIC_SEQ_CST);
 }
 
+/*
+ * Words of 1, 2, 4 or 8 bytes whose width is known at run time, in the low bits of a uint64_t.  Sequentially consistent.
+ */
+#define SKEP_SIZED(bytes, expression) \
+        switch (bytes) { \
+        case 1: { typedef uint8_t sized; return expression; } \
+        case 2: { typedef uint16_t sized; return expression; } \
+        case 4: { typedef uint32_t sized; return expression; } \
+        default: { typedef uint64_t sized; return expression; } \
+        }
+
+static inline uint64_t skep_sized_load(const void *word, uint32_t bytes)
+{
+        SKEP_SIZED(bytes, __atomic_load_n((const sized *)word, __ATOMIC_SEQ_CST))
+}
+
+static inline uint64_t skep_sized_exchange(void *word, uint32_t bytes, uint64_t value)
+{
+        SKEP_SIZED(bytes, __atomic_exchange_n((sized *)word, (sized)value, __ATOMIC_SEQ_CST))
+}
+
+static inline uint64_t skep_sized_fetch_add(void *word, uint32_t bytes, uint64_t value)
+{
+        SKEP_SIZED(bytes, __atomic_fetch_add((sized *)word, (sized)value, __ATOMIC_SEQ_CST))
+}
+
+static inline uint64_t skep_sized_fetch_and(void *word, uint32_t bytes, uint64_t value)
+{
+        SKEP_SIZED(bytes, __atomic_fetch_and((sized *)word, (sized)value, __ATOMIC_SEQ_CST))
+}
+
+static inline uint64_t skep_sized_fetch_or(void *word, uint32_t bytes, uint64_t value)
+{
+        SKEP_SIZED(bytes, __atomic_fetch_or((sized *)word, (sized)value, __ATOMIC_SEQ_CST))
+}
+
+static inline uint64_t skep_sized_fetch_xor(void *word, uint32_t bytes, uint64_t value)
+{
+        SKEP_SIZED(bytes, __atomic_fetch_xor((sized *)word, (sized)value, __ATOMIC_SEQ_CST))
+}
+
+#define SKEP_SIZED_CAS(type) \
+        do { \
+                type expected_ = (type)*expected; \
+                bool done_ = __atomic_compare_exchange_n((type *)word, &expected_, (type)desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+                *expected = expected_; \
+                return done_; \
+        } while (0)
+
+/* On failure *expected is what was found. */
+static inline bool skep_sized_cas(void *word, uint32_t bytes, uint64_t *expected, uint64_t desired)
+{
+        switch (bytes) {
+        case 1:
+                SKEP_SIZED_CAS(uint8_t);
+        case 2:
+                SKEP_SIZED_CAS(uint16_t);
+        case 4:
+                SKEP_SIZED_CAS(uint32_t);
+        default:
+                SKEP_SIZED_CAS(uint64_t);
+        }
+}
+
 static inline void skep_fence(void)
 {
         __atomic_thread_fence(__ATOMIC_SEQ_CST);

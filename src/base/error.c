@@ -27,7 +27,8 @@
         X(EDEADLK, "already held by this thread") \
         X(EBUSY, "still in use") \
         X(ENOTSUP, "not offered here") \
-        X(EAGAIN, "a resource is short for the moment") \
+        X(EAGAIN, "not now: it was changed, or a resource is short") \
+        X(ERANGE, "no such index") \
         X(EPIPE, "broken: a party died, gave up or ran out of time") \
         X(EINTR, "interrupted") \
         X(EACCES, "permission denied") \

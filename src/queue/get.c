@@ -7,6 +7,7 @@
  */
 #include "array/array.h"
 #include "base/checked.h"
+#include "claim/bundle.h"
 #include "queue/queue.h"
 #include "sync/wait.h"
 
@@ -105,7 +106,7 @@ static const void *taken_data(skep_queue *queue, const struct taken *taken)
                 return slot->bytes <= taken->ring->stride - sizeof *slot ? slot->data : NULL;
         struct shm_block *block = claim_find(queue->hive, slot->block, 0);
         uint64_t usable;
-        const void *data = block ? heap_data(queue->hive, block, &usable) : NULL;
+        const void *data = block ? bundle_data(queue->hive, block, &usable) : NULL;
         return data && slot->bytes <= usable ? data : NULL;
 }
 

@@ -6,7 +6,7 @@
  * A producer that dies before FULL leaves slot and intent: the claim is taken back, the slot skipped.  After it: nothing to do.
  */
 #include "array/array.h"
-#include "base/probe.h"
+#include "claim/bundle.h"
 #include "queue/queue.h"
 #include "sync/wait.h"
 
@@ -108,6 +108,33 @@ static int put_block(skep_queue *queue, struct skep_agent *agent, struct shm_blo
         return 0;
 }
 
+/* The message is a claim of the slot on a LIVE block. */
+static int put_claim(skep_queue *queue, struct skep_agent *agent, const struct place *place, struct shm_block *block, uint32_t kind, uint64_t bytes)
+{
+        place_intent(agent, place, INTENT_HOLD, block);
+        int result = claim_hold(agent, block);
+        if (result < 0) {
+                ring_put_cancel(place->ring, place->position);
+                intent_clear(agent);
+                return result;
+        }
+        place_head(place, kind, bytes, hive_offset(queue->hive, block));
+        place_publish(queue, place);
+        intent_clear(agent);
+        return 0;
+}
+
+static int put_bundle(skep_queue *queue, struct skep_agent *agent, struct shm_block *block, uint32_t kind, uint64_t bytes, skep_deadline deadline)
+{
+        struct place place;
+        int result = place_wait(queue, agent, &place, deadline);
+        if (result == 0)
+                result = put_claim(queue, agent, &place, block, kind, bytes);
+        if (result == 0)
+                (void)claim_unref(agent, block);
+        return result;
+}
+
 static int put_long(skep_queue *queue, struct skep_agent *agent, const void *message, size_t bytes, skep_deadline deadline)
 {
         struct shm_block *block;
@@ -193,39 +220,19 @@ int skep_queue_put_array(skep_queue *queue, skep_array *array, skep_deadline dea
                 result = place_wait(queue, agent, &place, deadline);
         if (result < 0)
                 return result;
-        struct shm_block *block = array_block(array);
-        place_intent(agent, &place, INTENT_HOLD, block);
-        result = claim_hold(agent, block);
-        if (result < 0) {
-                ring_put_cancel(place.ring, place.position);
-                intent_clear(agent);
-                return result;
-        }
-        place_head(&place, SKEP_MESSAGE_ARRAY, bytes, hive_offset(queue->hive, block));
         memcpy(place_slot(&place)->data, description, bytes);
-        place_publish(queue, &place);
-        intent_clear(agent);
-        return 0;
+        return put_claim(queue, agent, &place, array_block(array), SKEP_MESSAGE_ARRAY, bytes);
 }
 
 /* --- loans ----------------------------------------------------------------------------------------------------------------- */
 
 enum { LOAN_ENDED = 0, LOAN_RESERVED = 1 };
 
-int skep_queue_reserve(skep_queue *queue, size_t bytes, struct skep_loan *ret_loan)
+static int loan_of(skep_queue *queue, struct shm_block *block, size_t bytes, struct skep_loan *ret_loan)
 {
-        struct skep_agent *agent;
-        struct shm_block *block;
         uint64_t usable;
-        int result = bytes ? agent_self(queue->hive, &agent) : -EINVAL;
-        if (result == 0 && skep_load(&queue->shared->closed))
-                result = -ESHUTDOWN;
-        if (result == 0)
-                result = heap_take(agent, bytes, &block);
-        if (result < 0)
-                return result;
         *ret_loan = (struct skep_loan){
-                .data = heap_data(queue->hive, block, &usable),
+                .data = bundle_data(queue->hive, block, &usable),
                 .bytes = bytes,
                 .kind = SKEP_MESSAGE_BYTES,
                 .state = LOAN_RESERVED,
@@ -235,11 +242,47 @@ int skep_queue_reserve(skep_queue *queue, size_t bytes, struct skep_loan *ret_lo
         return 0;
 }
 
+int skep_queue_reserve(skep_queue *queue, size_t bytes, struct skep_loan *ret_loan)
+{
+        struct skep_agent *agent;
+        struct shm_block *block;
+        int result = bytes ? agent_self(queue->hive, &agent) : -EINVAL;
+        if (result == 0 && skep_load(&queue->shared->closed))
+                result = -ESHUTDOWN;
+        if (result == 0)
+                result = heap_take(agent, bytes, &block);
+        if (result < 0)
+                return result;
+        block->kind = BLOCK_BYTES; /* the last owner's is still there */
+        return loan_of(queue, block, bytes, ret_loan);
+}
+
+int skep_queue_reserve_with(skep_queue *queue, size_t bytes, const skep_block *references, size_t count, struct skep_loan *ret_loan)
+{
+        struct skep_agent *agent;
+        struct shm_block *block;
+        if (!count)
+                return skep_queue_reserve(queue, bytes, ret_loan);
+        int result = bytes && references ? agent_self(queue->hive, &agent) : -EINVAL;
+        if (result == 0 && skep_load(&queue->shared->closed))
+                result = -ESHUTDOWN;
+        if (result == 0)
+                result = bundle_create(agent, references, count, bytes, &block);
+        return result < 0 ? result : loan_of(queue, block, bytes, ret_loan);
+}
+
+static bool is_bundle(const struct shm_block *block)
+{
+        return word_state(skep_load(&block->word)) == BLOCK_LIVE;
+}
+
 /* The block of a loan, if the loan is this thread's and still open. */
 static struct shm_block *loan_block(struct skep_agent *agent, const struct skep_loan *loan)
 {
         struct shm_block *block = loan->state == LOAN_RESERVED ? heap_record(agent->hive, loan->block) : NULL;
         uint64_t word = block ? skep_load(&block->word) : 0;
+        if (word_state(word) == BLOCK_LIVE)
+                return block->kind == BLOCK_BUNDLE && claim_is_mine(agent->hive, block) ? block : NULL;
         return word_state(word) == BLOCK_HELD && word_agent(word) == agent->id ? block : NULL;
 }
 
@@ -252,7 +295,8 @@ int skep_queue_commit(struct skep_loan *loan, uint32_t kind, size_t bytes, skep_
         struct shm_block *block = result == 0 ? loan_block(agent, loan) : NULL;
         if (!block)
                 return result < 0 ? result : -EINVAL;
-        result = put_block(loan->queue, agent, block, kind, bytes, deadline);
+        result = is_bundle(block) ? put_bundle(loan->queue, agent, block, kind, bytes, deadline)
+                                  : put_block(loan->queue, agent, block, kind, bytes, deadline);
         if (result == 0)
                 loan->state = LOAN_ENDED;
         return result;
@@ -264,7 +308,9 @@ void skep_queue_abandon(struct skep_loan *loan)
         if (loan->state != LOAN_RESERVED || agent_self(loan->queue->hive, &agent) < 0)
                 return;
         struct shm_block *block = loan_block(agent, loan);
-        if (block)
+        if (block && is_bundle(block))
+                (void)claim_unref(agent, block);
+        else if (block)
                 heap_give(agent, block);
         loan->state = LOAN_ENDED;
 }

@@ -195,6 +195,47 @@ START_TEST(a_queue_is_found_by_name_and_by_reference_until_it_is_gone)
 }
 END_TEST
 
+START_TEST(a_message_keeps_what_it_mentions)
+{
+        skep_lock *lock, *again;
+        skep_block block, references[2];
+        struct skep_loan loan;
+        struct skep_hive_stat before, after;
+        skep_queue *queue;
+        ck_assert_int_eq(skep_hive_stat(hive, &before), 0);
+        ck_assert_int_eq(skep_queue_create(hive, NULL, &queue), 0);
+        for (int abandoned = 0; abandoned < 2; abandoned++) {
+                ck_assert_int_eq(skep_lock_create(hive, NULL, &lock), 0);
+                ck_assert_int_eq(skep_block_alloc(hive, 100000, 0, &block), 0);
+                references[0] = skep_lock_reference(lock);
+                references[1] = block;
+                ck_assert_int_eq(skep_queue_reserve_with(queue, sizeof references, references, 2, &loan), 0);
+                memcpy(loan.data, references, sizeof references);
+                skep_lock_unref(lock);
+                ck_assert_int_eq(skep_block_unref(hive, block), 0);
+                if (abandoned)
+                        skep_queue_abandon(&loan);
+                else
+                        ck_assert_int_eq(skep_queue_commit(&loan, SKEP_MESSAGE_BYTES, sizeof references, skep_nowait()), 0);
+        }
+        ck_assert_int_eq(skep_lock_attach(hive, references[0], &again), -ESTALE); /* the abandoned one's */
+        ck_assert_int_eq(skep_queue_borrow(queue, &loan, skep_nowait()), 0);
+        ck_assert_uint_eq(loan.bytes, sizeof references);
+        memcpy(references, loan.data, sizeof references);
+        ck_assert_int_eq(skep_lock_attach(hive, references[0], &again), 0);
+        ck_assert_int_eq(skep_block_ref(hive, references[1]), 0);
+        skep_queue_give_back(&loan);
+        ck_assert_int_eq(skep_lock_acquire(again, skep_nowait()), 0);
+        skep_lock_unref(again);
+        ck_assert_int_eq(skep_lock_attach(hive, references[0], &again), -ESTALE);
+        ck_assert_int_eq(skep_queue_reserve_with(queue, 8, references, 2, &loan), -ESTALE);
+        ck_assert_int_eq(skep_block_unref(hive, references[1]), 0);
+        skep_queue_unref(queue);
+        ck_assert_int_eq(skep_hive_stat(hive, &after), 0);
+        ck_assert_uint_eq(after.blocks, before.blocks);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("queue");
@@ -207,6 +248,7 @@ int main(void)
         tcase_add_test(tests, an_array_goes_by_reference);
         tcase_add_test(tests, a_loan_is_given_back_or_put_back);
         tcase_add_test(tests, reserved_memory_is_committed_or_abandoned);
+        tcase_add_test(tests, a_message_keeps_what_it_mentions);
         tcase_add_test(tests, many_go_in_order);
         tcase_add_test(tests, the_descriptor_is_readable_while_there_are_messages);
         tcase_add_test(tests, a_queue_is_found_by_name_and_by_reference_until_it_is_gone);
