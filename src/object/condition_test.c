@@ -2,6 +2,8 @@
 /* condition_test.c - conditions: how many wake up, in what order, with which lock, and who dies over it. */
 #include "support/people.h"
 
+#include <pthread.h>
+
 static skep_hive *hive;
 static skep_condition *condition;
 static _Atomic uint32_t *board;
@@ -232,6 +234,36 @@ START_TEST(producers_and_consumers_never_get_stuck)
 }
 END_TEST
 
+static void *wait_in_thread(void *context)
+{
+        int result = skep_condition_acquire(context, LONG);
+        if (result == 0)
+                result = skep_condition_wait(context, LONG);
+        if (result >= 0)
+                (void)skep_condition_release(context);
+        return (void *)(intptr_t)result;
+}
+
+/* The child has neither the thread nor its wait, and notifies it like any other. */
+START_TEST(a_fork_while_a_thread_waits_leaves_the_wait_with_the_parent)
+{
+        pthread_t thread;
+        void *result;
+        ck_assert_int_eq(pthread_create(&thread, NULL, wait_in_thread, condition), 0);
+        until_asleep(hive, "condition", 1);
+        pid_t child = branch();
+        if (!child) {
+                if (skep_condition_acquire(condition, LONG) != 0 || skep_condition_wait(condition, skep_within_ns(60 * MS)) != -ETIMEDOUT ||
+                    skep_condition_notify(condition, 1) != 0)
+                        _exit(1);
+                _exit(skep_condition_release(condition) != 0);
+        }
+        ck_assert_int_eq(ended(child), 0);
+        pthread_join(thread, &result);
+        ck_assert_int_eq((intptr_t)result, 0);
+}
+END_TEST
+
 int main(void)
 {
         return RUN_TESTS("condition", setup, teardown, exactly_as_many_wake_up_as_were_notified_the_longest_waiting_first,
@@ -239,5 +271,6 @@ int main(void)
                          a_recursive_lock_is_let_go_wholly_and_comes_back_as_deep, it_can_be_bound_to_a_plain_lock_but_not_to_two,
                          a_stranger_finds_it_by_name_with_its_lock, a_dead_waiter_takes_no_notification_with_it,
                          a_notified_waiter_that_dies_before_it_goes_on_passes_the_notification_on,
-                         the_heir_of_one_who_died_with_the_lock_is_told, producers_and_consumers_never_get_stuck);
+                         the_heir_of_one_who_died_with_the_lock_is_told, a_fork_while_a_thread_waits_leaves_the_wait_with_the_parent,
+                         producers_and_consumers_never_get_stuck);
 }
