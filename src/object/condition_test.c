@@ -207,6 +207,29 @@ START_TEST(the_heir_of_one_who_died_with_the_lock_is_told)
 }
 END_TEST
 
+/* He changed something, and nobody comes any more to find his lock. */
+START_TEST(a_waiter_learns_that_the_holder_died_before_it_notified)
+{
+        pid_t child = waiter(0, LONG, SKEP_OWNER_DIED);
+        pid_t other = waiter(1, LONG, 0);
+        pid_t dead = branch();
+        if (!dead) {
+                if (skep_condition_acquire(condition, skep_forever()) == 0)
+                        die();
+                _exit(1);
+        }
+        ck_assert_int_eq(ended(dead), -SIGKILL);
+        int status;
+        pid_t told = wait(&status); /* one of the two, whoever looks first */
+        ck_assert(told == child || told == other);
+        usleep(120000);
+        ck_assert_uint_eq(board[WOKEN], 1);
+        notify(1);
+        ck_assert_int_gt(wait(&status), 0);
+        ck_assert_uint_eq(board[WOKEN], 2);
+}
+END_TEST
+
 /* Three consumers, three producers, one slot: every item arrives although nobody ever looks without a notification. */
 START_TEST(producers_and_consumers_never_get_stuck)
 {
@@ -272,5 +295,5 @@ int main(void)
                          a_stranger_finds_it_by_name_with_its_lock, a_dead_waiter_takes_no_notification_with_it,
                          a_notified_waiter_that_dies_before_it_goes_on_passes_the_notification_on,
                          the_heir_of_one_who_died_with_the_lock_is_told, a_fork_while_a_thread_waits_leaves_the_wait_with_the_parent,
-                         producers_and_consumers_never_get_stuck);
+                         a_waiter_learns_that_the_holder_died_before_it_notified, producers_and_consumers_never_get_stuck);
 }
