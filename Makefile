@@ -33,8 +33,9 @@ test: build ## every test of the normal build
 bench: build ## measure; writes build/bench.json
 	@PYTHONPATH=build/python SKEP_BUILD=build $(PYTHON) bench/run.py
 
-soak: build ## random kill -9 for SOAK_SECONDS (60)
+soak: build ## random kill -9 for SOAK_SECONDS (60), twice
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/soak_test
+	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/sync_soak_test
 
 check-all: ## tests, style, sanitizers, clang, fuzz corpus
 	@tools/bootstrap.sh --all
