@@ -37,7 +37,7 @@ soak: build ## random kill -9 for SOAK_SECONDS (60), twice
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/soak_test
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/sync_soak_test
 
-check-all: ## tests, style, sanitizers, clang, fuzz corpus
+check-all: ## tests, style, sanitizers, clang, fuzz corpus, models
 	@tools/bootstrap.sh --all
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory lint
@@ -57,6 +57,8 @@ check-all: ## tests, style, sanitizers, clang, fuzz corpus
 	@$(call configure,fuzz,-DCMAKE_C_COMPILER=$(CLANG))
 	@$(call build,fuzz)
 	@ctest --preset fuzz --no-tests=ignore
+	@echo "== models"
+	@tests/model/run.sh
 
 install: build ## PREFIX (/usr/local), DESTDIR; the Python package is installed by `pip install .`
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
