@@ -3,7 +3,7 @@
  * barrier.pml - the barrier of src/sync/barrier.c: figures under a lock, sleepers, a reaper, and death between any two steps.
  *
  * The lock is taken, and taken over, in one step (lock.pml).  Two parties meet for three rounds, and may once
- * run out of time; who finds it broken goes home.  The reaper dies too, and another one begins again.
+ * run out of time or abort it; who finds it broken goes home.  The reaper dies too, and another one begins again.
  *
  * Holds:   who leaves a round that did not fail was one of two; when nothing moves any more, nobody waits for a party that
  *          has died: it was one from the first time it came under the lock.
@@ -69,6 +69,7 @@ proctype party(byte me)
         bool heir, late;
         do
         :: round == ROUNDS -> break
+        :: round > 0 && round < ROUNDS -> enter(); breaks(); owner = 0; break /* abort */
         :: round < ROUNDS ->
                 enter();
                 member[me] = true;
