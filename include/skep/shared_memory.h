@@ -74,7 +74,7 @@ SKEP_API SKEP_NODISCARD int skep_shared_memory_unlink(skep_shared_memory *memory
 
 /**
  * Leave the name to the hive: it stays until somebody unlinks it or the last member leaves the hive in order.  For a process
- * that ends while others may yet attach.  The handle is still to be unref'd.
+ * that ends while others may yet attach.  This handle's use ends; its mapping stays until the unref, which is still due.
  * @return 0, also if there is no name to leave; -EOVERFLOW; -ESTALE
  * Crash: if all members are killed after this, the name stays until skep_shared_memory_sweep() is told so.
  */

@@ -83,7 +83,7 @@ static PyMethodDef core_methods[] = {
         X(hive_type) X(array_type) X(queue_type) X(sink_type) X(hive_error) X(gone_error) X(full) X(empty) X(pickle_dumps)     \
         X(pickle_loads) X(pickler) X(forking_pickler) X(copyreg_table) X(protocol) X(pickler_keywords) X(loads_keywords)      \
         X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base) X(name_block) X(name_timeout)     \
-        X(ndarray) X(numpy_asarray) X(numpy_copyto)
+        X(ndarray) X(numpy_asarray) X(numpy_copyto) X(memory_type) X(items_type)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
 {
@@ -147,6 +147,8 @@ static int core_exec(PyObject *module)
         NEED(array_type, add_type(module, &array_spec, "Array"))
         NEED(queue_type, add_type(module, &queue_spec, "Queue"))
         NEED(sink_type, add_type(module, &sink_spec, NULL))
+        NEED(memory_type, add_type(module, &memory_spec, "Memory"))
+        NEED(items_type, add_type(module, &items_spec, "ItemList"))
         NEED(full, fetch("queue", "Full"))
         NEED(empty, fetch("queue", "Empty"))
         NEED(pickle_dumps, fetch("pickle", "dumps"))

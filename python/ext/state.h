@@ -30,6 +30,8 @@ struct core_state {
         PyTypeObject *array_type;
         PyTypeObject *queue_type;
         PyTypeObject *sink_type;
+        PyTypeObject *memory_type;
+        PyTypeObject *items_type;
 
         PyObject *hive_error;
         PyObject *gone_error;
@@ -86,6 +88,8 @@ extern PyType_Spec hive_spec;
 extern PyType_Spec array_spec;
 extern PyType_Spec queue_spec;
 extern PyType_Spec sink_spec;
+extern PyType_Spec memory_spec;
+extern PyType_Spec items_spec;
 
 /* The state behind a type or a Python subclass of it; NULL with an exception. */
 struct core_state *state_of_type(PyTypeObject *type);

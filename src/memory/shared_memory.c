@@ -412,9 +412,9 @@ int skep_shared_memory_leave(skep_shared_memory *memory)
         struct os_file status;
         struct shm_shared_memory *note = shared_of(memory);
         int result = object_self(&memory->base, &agent);
-        if (result == 0)
+        if (result == 0 && memory->fd >= 0)
                 result = os_file_stat(memory->fd, &status);
-        if (result < 0 || status.mode != MODE_USED || !names_file(memory->name, note))
+        if (result < 0 || memory->fd < 0 || status.mode != MODE_USED || !names_file(memory->name, note))
                 return result;
         left_sweep(agent, false);
         result = lock_acquire_inner(agent, &agent->hive->heap->names_lock);
@@ -425,10 +425,15 @@ int skep_shared_memory_leave(skep_shared_memory *memory)
         if (result == 0)
                 result = os_file_mode(memory->fd, MODE_LEFT);
         (void)lock_release(agent, &agent->hive->heap->names_lock);
+        if (result == 0) {
+                os_close(memory->fd);
+                memory->fd = -1;
+        }
         return result;
 }
 
-static int left_exists(skep_hive *hive, struct shm_block *block, void *context)
+/* Any note at all: of the dead too, which the reaper has not met yet. */
+static int note_exists(skep_hive *hive, struct shm_block *block, void *context)
 {
         (void)hive;
         (void)context;
@@ -438,7 +443,7 @@ static int left_exists(skep_hive *hive, struct shm_block *block, void *context)
 static void memory_leave(skep_hive *hive)
 {
         struct skep_agent *agent;
-        if (member_is_last(hive) && agent_self(hive, &agent) == 0 && heap_walk(hive, NULL, left_exists, NULL) > 0)
+        if (member_is_last(hive) && heap_walk(hive, NULL, note_exists, NULL) > 0 && skep_hive_reap(hive, NULL) == 0 && agent_self(hive, &agent) == 0)
                 left_sweep(agent, true);
 }
 
