@@ -3,7 +3,8 @@
  * shareable_list.h - a list of a fixed number of values in a block of shared memory, found by name.
  *
  * A value is none, a bool, a 64-bit integer, a double, text (UTF-8) or bytes, and a slot may change its type.  The room of a slot
- * is fixed: the bytes of its first value rounded up to the next multiple of 8 (an exact multiple gets 8 more), or what the options ask for.
+ * is fixed: the characters of its first value rounded up to the next multiple of 8 (an exact multiple gets 8 more), at least
+ * its bytes, or what the options ask for.
  * The block is laid out as Python's multiprocessing.shared_memory.ShareableList lays it out, so each reads what the other wrote;
  * what skep adds lies behind.  Lengths are stored: NUL bytes at the end survive.  (Python's own class cuts them off when it reads.)
  * READERS never see half a value.  WRITERS take a lock of the list; when one is killed, the next reader or writer of that slot

@@ -502,6 +502,21 @@ static int items_assign(PyObject *self, Py_ssize_t index, PyObject *object)
         return result < 0 ? -1 : 0;
 }
 
+/* The format of one slot, as struct writes it. */
+static PyObject *items_format(PyObject *self, PyObject *index_object)
+{
+        Py_ssize_t index = PyNumber_AsSsize_t(index_object, PyExc_IndexError);
+        char format[9];
+        int result;
+
+        if ((index == -1 && PyErr_Occurred()) || items_ready(self) < 0)
+                return NULL;
+        if (index < 0)
+                index += (Py_ssize_t)skep_shareable_list_length(as_items(self)->list);
+        result = index < 0 ? -ERANGE : skep_shareable_list_format(as_items(self)->list, (uint64_t)index, format);
+        return result < 0 ? raise_item(self, result) : PyUnicode_DecodeASCII(format, (Py_ssize_t)strlen(format), "replace");
+}
+
 static PyObject *items_get_format(PyObject *self, void *unused)
 {
         PyObject *parts, *joined = NULL, *empty;
@@ -510,10 +525,10 @@ static PyObject *items_get_format(PyObject *self, void *unused)
         if (items_ready(self) < 0 || !(parts = PyList_New(0)))
                 return NULL;
         for (uint64_t i = 0; i < skep_shareable_list_length(as_items(self)->list); i++) {
-                char format[9];
-                int result = skep_shareable_list_format(as_items(self)->list, i, format);
-                PyObject *part = result < 0 ? raise_item(self, result) : PyUnicode_DecodeASCII(format, (Py_ssize_t)strlen(format), "replace");
+                PyObject *index = PyLong_FromUnsignedLongLong(i);
+                PyObject *part = index ? items_format(self, index) : NULL;
 
+                Py_XDECREF(index);
                 if (!part || PyList_Append(parts, part) < 0) {
                         Py_XDECREF(part);
                         Py_DECREF(parts);
@@ -532,6 +547,7 @@ static PyObject *items_get_format(PyObject *self, void *unused)
 static PyMethodDef items_methods[] = {
         {"_make", items_make, METH_VARARGS, items_make_doc},
         {"_open", items_open, METH_VARARGS, items_open_doc},
+        {"_get_packing_format", items_format, METH_O, NULL},
         {NULL, NULL, 0, NULL},
 };
 

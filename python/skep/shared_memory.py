@@ -14,6 +14,7 @@ A process that attaches through the standard library is not seen by skep: the na
 """
 import gc
 import os
+import secrets
 import sys
 import types
 from functools import partial
@@ -23,6 +24,9 @@ from . import _core
 from .hive import default_hive
 
 __all__ = ['SharedMemory', 'ShareableList']
+
+_USE_POSIX = True
+_SHM_NAME_PREFIX = '/skep_'
 
 _made = {}  # id -> Memory without mapping: names this process made and has not unlinked
 _finalizer_of = None  # process in which _leave_all will run
@@ -57,6 +61,20 @@ def _after_fork_in_child():
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
+def _make_filename():
+    return _SHM_NAME_PREFIX + secrets.token_hex(6)
+
+
+def _create(name, size, persist):
+    if name is not None:
+        return _core.Memory.create(default_hive(), name, size, persist)
+    while True:
+        try:
+            return _core.Memory.create(default_hive(), _make_filename(), size, persist)
+        except FileExistsError:
+            continue
+
+
 class SharedMemory:
     """A block of shared memory: SharedMemory(name=None, create=False, size=0, *, track=True, persist=False).
 
@@ -80,14 +98,14 @@ class SharedMemory:
         if name is None and not create:
             raise ValueError("'name' can only be None if create=True")
         if create:
-            memory = _core.Memory.create(default_hive(), name, size, bool(persist or not track))
+            memory = _create(name, size, bool(persist or not track))
         else:
             memory = _core.Memory.open(default_hive(), name)
         self._adopt(memory, create)
 
     def _adopt(self, memory, created):
         self._memory = memory
-        self._name = memory.name
+        self._name = '/' + memory.name
         self._size = memory.size
         self._buf = memoryview(memory)
         if created:
@@ -118,7 +136,7 @@ class SharedMemory:
     @property
     def name(self):
         """What others attach it by."""
-        return self._name
+        return self._name[1:]
 
     @property
     def size(self):
@@ -135,12 +153,12 @@ class SharedMemory:
             return
         count = self._memory.other_views(self._buf)
         if count:
-            raise BufferError(_who_views(count, self._memory, self._buf, self._name))
+            raise BufferError(_who_views(count, self._memory, self._buf, self.name))
         linked = self._use is None and self._memory.linked
         self._buf.release()
         self._buf = self._memory = None
         if linked:
-            self._removed = not os.path.exists(f'/dev/shm/{self._name}')  # we were the last, and nobody was left
+            self._removed = not os.path.exists(f'/dev/shm{self._name}')  # we were the last, and nobody was left
 
     def unlink(self):
         """Remove the name; who has the block keeps it.  FileNotFoundError: it is gone already."""

@@ -249,9 +249,15 @@ static bool item_is_sound(const struct skep_item *item)
         return item->type <= SKEP_ITEM_BYTES && !(is_text(item->type) && item->bytes && !item->data);
 }
 
+/* As Python's class counts it, in characters; but never less than the bytes. */
 static uint64_t room_for(const struct skep_item *item, uint64_t least)
 {
-        uint64_t room = is_text(item->type) ? 8 * (item->bytes / 8 + 1) : 8;
+        uint64_t characters = item->bytes;
+        for (uint64_t i = 0; item->type == SKEP_ITEM_TEXT && i < item->bytes; i++)
+                characters -= (((const uint8_t *)item->data)[i] & 0xc0) == 0x80;
+        uint64_t room = is_text(item->type) ? 8 * (characters / 8 + 1) : 8;
+        if (is_text(item->type) && room < item->bytes)
+                room = align_up(item->bytes, 8);
         return room > least ? room : least;
 }
 
