@@ -13,6 +13,7 @@ the standard library sees the same bytes.  Against the standard library:
 A process that attaches through the standard library is not seen by skep: the name may go while it works, its mapping stays.
 """
 import gc
+import inspect
 import os
 import secrets
 import sys
@@ -187,20 +188,22 @@ def _beneath(obj):
 
 
 def _containers():
-    yield from gc.get_objects()
+    for container in gc.get_objects():
+        yield gc.get_referents(container)
     for frame in sys._current_frames().values():
         while frame is not None:
-            yield frame.f_locals
+            variables = frame.f_locals
+            yield list(variables.values())
+            if type(variables) is dict and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+                variables.clear()  # a copy, which the frame would keep with all that is in it
             frame = frame.f_back
 
 
 def _who_views(count, memory, buf, name):
     """What close() says: how many views, and of which types as far as they can be found."""
     found = {}
-    for container in _containers():
-        if container is found or type(container) is types.FrameType:
-            continue
-        for obj in [container, *gc.get_referents(container)]:
+    for objects in _containers():
+        for obj in objects:
             kind = type(obj)
             if obj is buf or id(obj) in found or not (kind is memoryview or hasattr(kind, '__array_interface__')):
                 continue
@@ -210,6 +213,7 @@ def _who_views(count, memory, buf, name):
                 continue
             if rests:
                 found[id(obj)] = f'{kind.__module__}.{kind.__qualname__}'.removeprefix('builtins.')
+    objects = obj = None  # the traceback of the error would keep them alive
     kinds = sorted(found.values(), key=lambda kind: kind == 'memoryview')
     held = ', '.join(f'{kinds.count(kind)} {kind}' for kind in dict.fromkeys(kinds))
     plural = 'view of it is' if count == 1 else 'views of it are'
