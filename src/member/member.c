@@ -377,6 +377,11 @@ int skep_hive_fd(const skep_hive *hive)
         return hive->fd;
 }
 
+int skep_hive_has(const skep_hive *hive, const void *address)
+{
+        return (uintptr_t)address - (uintptr_t)hive->base < hive->capacity_bytes;
+}
+
 uint32_t skep_hive_member(const skep_hive *hive)
 {
         return hive->member;
