@@ -136,7 +136,8 @@ PyObject *allocator_make(struct core_state *state, PyObject *hive_object, Py_ssi
         if (!allocator)
                 return PyErr_NoMemory();
         *allocator = (struct allocator){
-                .handler = {.name = HANDLER_NAME, .version = 1, .allocator = {allocator, allocator_malloc, allocator_calloc, allocator_realloc, allocator_free}},
+                .handler = {.name = HANDLER_NAME, .version = 1,
+                            .allocator = {allocator, allocator_malloc, allocator_calloc, allocator_realloc, allocator_free}},
                 .hive_object = hive_object,
                 .hive = hive,
                 .min_bytes = (size_t)min_bytes,
