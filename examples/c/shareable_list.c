@@ -18,7 +18,7 @@ static int print(skep_shareable_list *list)
                 char buffer[256];
                 struct skep_item item;
 
-                TRY(skep_shareable_list_get(list, i, buffer, sizeof buffer, &item));
+                TRY(skep_shareable_list_get(list, i, buffer, sizeof buffer, &item, skep_forever()));
                 switch (item.type) {
                 case SKEP_ITEM_NONE: printf(" none"); break;
                 case SKEP_ITEM_BOOL: printf(item.integer ? " true" : " false"); break;
@@ -49,7 +49,7 @@ static int change_last(skep_hive *hive, const void *name, size_t bytes)
 
         (void)bytes;
         TRY(skep_shareable_list_open(hive, name, &numbers));
-        TRY(skep_shareable_list_set(numbers, skep_shareable_list_length(numbers) - 1, &item));
+        TRY(skep_shareable_list_set(numbers, skep_shareable_list_length(numbers) - 1, &item, skep_forever()));
         skep_shareable_list_unref(numbers);
         return 0;
 }
@@ -66,8 +66,8 @@ static int values(skep_hive *hive)
 
         TRY(skep_shareable_list_create(hive, SKEP_SHAREABLE_LIST_OPTIONS(.items = items, .count = 7), &list));
         print(list);
-        TRY(skep_shareable_list_set(list, 3, &other));
-        printf("%s\n", skep_error_name(skep_shareable_list_set(list, 3, &longer)));
+        TRY(skep_shareable_list_set(list, 3, &other, skep_forever()));
+        printf("%s\n", skep_error_name(skep_shareable_list_set(list, 3, &longer, skep_forever())));
         TRY(skep_shareable_list_index(list, &items[6], &index));
         TRY(skep_shareable_list_count(list, &items[1], &count));
         print(list);

@@ -13,6 +13,7 @@
 #ifndef SKEP_SHAREABLE_LIST_H
 #define SKEP_SHAREABLE_LIST_H
 
+#include <skep/deadline.h>
 #include <skep/shared_memory.h>
 
 SKEP_BEGIN
@@ -82,18 +83,20 @@ SKEP_API uint64_t skep_shareable_list_room(const skep_shareable_list *list, uint
  * Read a value.
  * @param buffer    where the bytes of a text go; may be NULL if @p capacity is 0
  * @param capacity  of @p buffer, bytes; that of skep_shareable_list_room() is always enough
- * @return 0; -ERANGE no such slot; -EMSGSIZE it does not fit in @p buffer; -EBADMSG the block is damaged; -ESTALE unmapped
- * Cost: some 10 ns and the copy.  Blocks while a living writer is at work on this slot.
+ * @return 0; -ERANGE no such slot; -EMSGSIZE it does not fit in @p buffer; -EBADMSG the block is damaged; -ESTALE unmapped; -ETIMEDOUT
+ * Cost: some 10 ns and the copy.  Blocks: until @p deadline, while a living writer is at work on this slot.
  */
 SKEP_API SKEP_NODISCARD int skep_shareable_list_get(skep_shareable_list *list, uint64_t index, void *buffer, uint64_t capacity,
-                                                    struct skep_item *ret_item);
+                                                    struct skep_item *ret_item, skep_deadline deadline);
 
 /**
  * Replace a value.
- * @return 0; -EMSGSIZE longer than the slot's room, and the old value stays; -ERANGE; -EINVAL unknown type; -EBADMSG; -ESTALE
- * Crash: the old value or the new one stays.  Cost: some 30 ns and two copies.  Blocks while another living writer is at work.
+ * @return 0; -EMSGSIZE longer than the slot's room, and the old value stays; -ERANGE; -EINVAL unknown type; -EBADMSG; -ESTALE; -ETIMEDOUT
+ * Crash: the old value or the new one stays.  Cost: some 30 ns and two copies.
+ * Blocks: until @p deadline, while another living writer is at work.
  */
-SKEP_API SKEP_NODISCARD int skep_shareable_list_set(skep_shareable_list *list, uint64_t index, const struct skep_item *item);
+SKEP_API SKEP_NODISCARD int skep_shareable_list_set(skep_shareable_list *list, uint64_t index, const struct skep_item *item,
+                                                    skep_deadline deadline);
 
 /** The slot's format as Python's struct module writes it ("q", "16s"), ended by NUL. @return 0; -ERANGE; -EBADMSG; -ESTALE */
 SKEP_API SKEP_NODISCARD int skep_shareable_list_format(skep_shareable_list *list, uint64_t index, char ret_format[9]);

@@ -18,13 +18,14 @@ struct memory_object {
         PyObject *hive;
         skep_shared_memory *memory; /* NULL before it is made */
         Py_ssize_t exports;
-        bool maps; /* the one of the handle that unmaps */
+        bool maps;   /* the one of the handle that unmaps */
+        bool closed; /* for new uses; who is in the middle of one, or has a view, goes on */
 };
 
 struct items_object {
         PyObject_HEAD
         struct core_state *state;
-        PyObject *hive;
+        PyObject *memory; /* keeps the mapping while a thread is inside a call */
         skep_shareable_list *list; /* NULL before it is made */
 };
 
@@ -151,7 +152,7 @@ static void memory_dealloc(PyObject *self)
 
 static int memory_getbuffer(PyObject *self, Py_buffer *view, int flags)
 {
-        void *address = as_memory(self)->maps ? skep_shared_memory_address(as_memory(self)->memory) : NULL;
+        void *address = as_memory(self)->maps && !as_memory(self)->closed ? skep_shared_memory_address(as_memory(self)->memory) : NULL;
 
         view->obj = NULL;
         if (!address) {
@@ -175,6 +176,14 @@ static PyObject *memory_use(PyObject *self, PyObject *unused)
 {
         (void)unused;
         return memory_wrap((PyObject *)Py_TYPE(self), as_memory(self)->hive, skep_shared_memory_ref(as_memory(self)->memory), false);
+}
+
+PyDoc_STRVAR(memory_close_doc, "close()\n--\n\nNo new views, and no list in it is used any more; the mapping goes with this object.");
+static PyObject *memory_close(PyObject *self, PyObject *unused)
+{
+        (void)unused;
+        as_memory(self)->closed = true;
+        Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(memory_unlink_doc, "unlink()\n--\n\nRemove the name.  FileNotFoundError: it is gone, or another block's.");
@@ -241,6 +250,7 @@ static PyMethodDef memory_methods[] = {
         {"create", memory_create, METH_VARARGS | METH_CLASS, memory_create_doc},
         {"open", memory_open, METH_VARARGS | METH_CLASS, memory_open_doc},
         {"use", memory_use, METH_NOARGS, memory_use_doc},
+        {"close", memory_close, METH_NOARGS, memory_close_doc},
         {"unlink", memory_unlink, METH_NOARGS, memory_unlink_doc},
         {"leave", memory_leave, METH_NOARGS, memory_leave_doc},
         {"other_views", memory_other_views, METH_O, memory_other_views_doc},
@@ -343,9 +353,6 @@ static void *raise_item(PyObject *self, int result)
         case -ENOTSUP:
                 PyErr_SetString(PyExc_ValueError, "this list was made by multiprocessing: it would lose the NUL at the end");
                 return NULL;
-        case -ESTALE:
-                PyErr_SetString(PyExc_ValueError, "the block of the list is closed");
-                return NULL;
         default:
                 return raise_result(as_items(self)->state, result, NULL, 0);
         }
@@ -370,26 +377,35 @@ static void items_dealloc(PyObject *self)
         PyTypeObject *type = Py_TYPE(self);
 
         skep_shareable_list_unref(as_items(self)->list);
-        Py_XDECREF(as_items(self)->hive);
+        Py_XDECREF(as_items(self)->memory);
         type->tp_free(self);
         Py_DECREF(type);
 }
 
 static int items_ready(PyObject *self)
 {
-        if (as_items(self)->list)
+        if (as_items(self)->list && !as_memory(as_items(self)->memory)->closed)
                 return 0;
-        PyErr_SetString(PyExc_ValueError, "the list was not made");
+        PyErr_SetString(PyExc_ValueError, as_items(self)->list ? "the block of the list is closed" : "the list was not made");
         return -1;
 }
 
 static PyObject *items_adopt(PyObject *self, PyObject *hive, skep_shareable_list *list)
 {
-        skep_shareable_list_unref(as_items(self)->list);
+        PyObject *memory =
+                memory_wrap((PyObject *)as_items(self)->state->memory_type, hive, skep_shared_memory_ref(skep_shareable_list_memory(list)), true);
+
+        if (!memory || as_items(self)->list) {
+                if (memory)
+                        PyErr_SetString(PyExc_ValueError, "the list was made before");
+                Py_XDECREF(memory);
+                skep_shareable_list_unref(list);
+                return NULL;
+        }
         as_items(self)->list = list;
-        Py_INCREF(hive);
-        Py_XSETREF(as_items(self)->hive, hive);
-        return memory_wrap((PyObject *)as_items(self)->state->memory_type, hive, skep_shared_memory_ref(skep_shareable_list_memory(list)), true);
+        Py_INCREF(memory);
+        as_items(self)->memory = memory;
+        return memory;
 }
 
 PyDoc_STRVAR(items_make_doc, "_make(hive, name, values, room=0, persistent=False)\n--\n\nMake the list in a new block.  Returns its Memory.");
@@ -457,6 +473,30 @@ static Py_ssize_t items_length(PyObject *self)
         return items_ready(self) < 0 ? -1 : (Py_ssize_t)skep_shareable_list_length(as_items(self)->list);
 }
 
+/* One attempt to read or write; the lock is another writer's for some ten nanoseconds, or for as long as he is stopped. */
+struct items_context {
+        skep_shareable_list *list;
+        uint64_t index;
+        struct skep_item *item;
+        void *buffer; /* NULL: write */
+        uint64_t capacity;
+};
+
+static int attempt_items(void *pointer, skep_deadline deadline)
+{
+        struct items_context *context = pointer;
+
+        return context->buffer ? skep_shareable_list_get(context->list, context->index, context->buffer, context->capacity, context->item, deadline)
+                               : skep_shareable_list_set(context->list, context->index, context->item, deadline);
+}
+
+static int items_wait(struct items_context *context)
+{
+        const struct patience patience = {.deadline = skep_forever(), .forever = true, .blocks = true};
+
+        return wait_for(attempt_items, context, &patience, false);
+}
+
 static PyObject *items_item(PyObject *self, Py_ssize_t index)
 {
         char on_stack[ITEM_ON_STACK_BYTES], *buffer = on_stack;
@@ -472,8 +512,8 @@ static PyObject *items_item(PyObject *self, Py_ssize_t index)
         room = skep_shareable_list_room(as_items(self)->list, (uint64_t)index);
         if (room > sizeof on_stack && !(buffer = PyMem_Malloc(room)))
                 return PyErr_NoMemory();
-        result = skep_shareable_list_get(as_items(self)->list, (uint64_t)index, buffer, room > sizeof on_stack ? room : sizeof on_stack, &item);
-        object = result < 0 ? raise_item(self, result) : item_to(&item);
+        result = items_wait(&(struct items_context){as_items(self)->list, (uint64_t)index, &item, buffer, room > sizeof on_stack ? room : sizeof on_stack});
+        object = result ? raise_item(self, result) : item_to(&item);
         if (buffer != on_stack)
                 PyMem_Free(buffer);
         return object;
@@ -496,10 +536,10 @@ static int items_assign(PyObject *self, Py_ssize_t index, PyObject *object)
         }
         if (item_from(object, &item) < 0)
                 return -1;
-        result = skep_shareable_list_set(as_items(self)->list, (uint64_t)index, &item);
-        if (result < 0)
+        result = items_wait(&(struct items_context){.list = as_items(self)->list, .index = (uint64_t)index, .item = &item});
+        if (result)
                 raise_item(self, result);
-        return result < 0 ? -1 : 0;
+        return result ? -1 : 0;
 }
 
 /* The format of one slot, as struct writes it. */

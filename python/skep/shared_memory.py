@@ -40,7 +40,7 @@ def _keep(use):
         _finalizer_of = os.getpid()
         util.Finalize(None, _leave_all, exitpriority=-50)  # after children were joined
     if len(_made) >= _keep.prune_at:
-        for key in [key for key, other in _made.items() if not other.linked]:
+        for key in [key for key, other in list(_made.items()) if not other.linked]:
             del _made[key]
         _keep.prune_at = max(16, 2 * len(_made))
     _made[id(use)] = use
@@ -119,10 +119,6 @@ class SharedMemory:
         self._adopt(memory, created)
         return self
 
-    def __del__(self):
-        # Nothing to do: the mapping goes with the last view of it, the name as said above.
-        pass
-
     def __reduce__(self):
         return self.__class__, (self.name, False, self.size)
 
@@ -157,6 +153,7 @@ class SharedMemory:
             raise BufferError(_who_views(count, self._memory, self._buf, self.name))
         linked = self._use is None and self._memory.linked
         self._buf.release()
+        self._memory.close()
         self._buf = self._memory = None
         if linked:
             self._removed = not os.path.exists(f'/dev/shm{self._name}')  # we were the last, and nobody was left

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """skep.shared_memory.ShareableList: what goes in comes out, with the standard library on the other side, torn by nobody."""
 import multiprocessing.shared_memory
+import os
 import pickle
+import signal
+import threading
 import time
 
 import pytest
@@ -180,6 +183,68 @@ def test_no_value_is_torn_by_writers_that_are_killed(context, make):
         assert items[0] in values
         items[0] = values[0]
         assert items[0] == values[0]
+
+
+def read_for_ever(items, errors):
+    try:
+        while True:
+            items[0]
+            items[1] = 7
+    except ValueError as error:
+        errors.append(str(error))
+
+
+def test_closing_while_another_thread_is_at_work_is_safe():
+    for _ in range(20):
+        items, errors = ShareableList(['a' * 1000, 1]), []
+        thread = threading.Thread(target=read_for_ever, args=(items, errors))
+        thread.start()
+        time.sleep(0.002)
+        items.shm.close()
+        items.shm.unlink()
+        thread.join()
+        assert errors == ['the block of the list is closed']
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt(signum, frame):
+    raise Interrupted
+
+
+def set_within(items, seconds):
+    """Whether it was written before a signal interrupted it."""
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        items[0] = 'c' * 400
+        timer.cancel()
+        timer.join()
+        return True
+    except Interrupted:
+        return False
+
+
+def test_a_wait_for_a_stopped_writer_can_be_interrupted(make):
+    items = make(['a' * 400])
+    writer = skep.get_context('fork').Process(target=write_for_ever, args=(items, ['b' * 400]))
+    writer.start()
+    previous = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        while True:  # until it is stopped where it holds the lock
+            os.kill(writer.pid, signal.SIGSTOP)
+            if not set_within(items, 0.1):
+                break
+            os.kill(writer.pid, signal.SIGCONT)
+            time.sleep(0.001)
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+        writer.kill()  # then it is dead, and its lock free
+        writer.join()
+    items[0] = 'done'
+    assert items[0] == 'done'
 
 
 def negate_last(items):

@@ -283,8 +283,8 @@ START_TEST(values_come_back_as_they_went_in)
                         const struct skep_item *item = &items[from];
                         bool fits = item->type < SKEP_ITEM_TEXT || item->bytes <= skep_shareable_list_room(list, to);
                         ck_assert(fits);
-                        ck_assert_int_eq(skep_shareable_list_set(list, to, item), 0);
-                        ck_assert_int_eq(skep_shareable_list_get(again, to, buffer, sizeof buffer, &got), 0);
+                        ck_assert_int_eq(skep_shareable_list_set(list, to, item, skep_forever()), 0);
+                        ck_assert_int_eq(skep_shareable_list_get(again, to, buffer, sizeof buffer, &got, skep_forever()), 0);
                         ck_assert_uint_eq(got.type, item->type);
                         ck_assert_int_eq(got.integer, item->integer);
                         ck_assert(got.real == item->real);
@@ -292,15 +292,15 @@ START_TEST(values_come_back_as_they_went_in)
                         ck_assert(!got.bytes || !memcmp(got.data, item->data, got.bytes));
                 }
         const struct skep_item longer = text("123456789", 9), one = {.type = SKEP_ITEM_FLOAT, .real = 1}, int_one = {.type = SKEP_ITEM_INT, .integer = 1};
-        ck_assert_int_eq(skep_shareable_list_set(list, 0, &longer), -EMSGSIZE);
-        ck_assert_int_eq(skep_shareable_list_get(again, 0, buffer, sizeof buffer, &got), 0);
+        ck_assert_int_eq(skep_shareable_list_set(list, 0, &longer, skep_forever()), -EMSGSIZE);
+        ck_assert_int_eq(skep_shareable_list_get(again, 0, buffer, sizeof buffer, &got, skep_forever()), 0);
         ck_assert_uint_eq(got.bytes, 8); /* the old value */
-        ck_assert_int_eq(skep_shareable_list_get(again, 0, buffer, 7, &got), -EMSGSIZE);
-        ck_assert_int_eq(skep_shareable_list_set(list, 7, &longer), 0); /* of 16 */
-        ck_assert_int_eq(skep_shareable_list_set(list, COUNT, &one), -ERANGE);
-        ck_assert_int_eq(skep_shareable_list_get(list, COUNT, buffer, 8, &got), -ERANGE);
-        ck_assert_int_eq(skep_shareable_list_set(list, 5, &one), 0);
-        ck_assert_int_eq(skep_shareable_list_set(list, 6, &items[1]), 0);
+        ck_assert_int_eq(skep_shareable_list_get(again, 0, buffer, 7, &got, skep_forever()), -EMSGSIZE);
+        ck_assert_int_eq(skep_shareable_list_set(list, 7, &longer, skep_forever()), 0); /* of 16 */
+        ck_assert_int_eq(skep_shareable_list_set(list, COUNT, &one, skep_forever()), -ERANGE);
+        ck_assert_int_eq(skep_shareable_list_get(list, COUNT, buffer, 8, &got, skep_forever()), -ERANGE);
+        ck_assert_int_eq(skep_shareable_list_set(list, 5, &one, skep_forever()), 0);
+        ck_assert_int_eq(skep_shareable_list_set(list, 6, &items[1], skep_forever()), 0);
         uint64_t count, index;
         ck_assert_int_eq(skep_shareable_list_count(again, &int_one, &count), 0);
         ck_assert_uint_eq(count, 2);
@@ -331,7 +331,7 @@ START_TEST(what_is_no_list_is_refused_wherever_it_is_damaged)
                         if (skep_shareable_list_of(memory, &again) == 0) {
                                 struct skep_item got;
                                 for (uint64_t i = 0; i < skep_shareable_list_length(again) && i < 4; i++) {
-                                        int result = skep_shareable_list_get(again, i, buffer, sizeof buffer, &got);
+                                        int result = skep_shareable_list_get(again, i, buffer, sizeof buffer, &got, skep_forever());
                                         ck_assert(result == 0 || result == -EBADMSG || result == -EMSGSIZE);
                                 }
                                 skep_shareable_list_unref(again);
@@ -341,7 +341,7 @@ START_TEST(what_is_no_list_is_refused_wherever_it_is_damaged)
         skep_shared_memory_ref(memory);
         skep_shared_memory_unmap(memory);
         struct skep_item got;
-        ck_assert_int_eq(skep_shareable_list_get(list, 0, buffer, 8, &got), -ESTALE);
+        ck_assert_int_eq(skep_shareable_list_get(list, 0, buffer, 8, &got, skep_forever()), -ESTALE);
         skep_shared_memory_unref(memory);
         skep_shareable_list_unref(list);
 }
@@ -359,13 +359,13 @@ START_TEST(no_reader_sees_half_a_value)
         for (int i = 0; i < 2; i++)
                 if (!(writers[i] = fork()))
                         for (;;)
-                                if (skep_shareable_list_set(list, 0, &values[i]) < 0)
+                                if (skep_shareable_list_set(list, 0, &values[i], skep_forever()) < 0)
                                         _exit(1);
         int seen[2] = {0};
         for (int i = 0; i < 200000 || ((!seen[0] || !seen[1]) && i < 20000000); i++) {
                 char buffer[408];
                 struct skep_item got;
-                ck_assert_int_eq(skep_shareable_list_get(list, 0, buffer, sizeof buffer, &got), 0);
+                ck_assert_int_eq(skep_shareable_list_get(list, 0, buffer, sizeof buffer, &got, skep_forever()), 0);
                 int which = buffer[0] == 'b';
                 seen[which]++;
                 if (got.bytes != values[which].bytes || memcmp(buffer, texts[which], got.bytes))
@@ -375,8 +375,8 @@ START_TEST(no_reader_sees_half_a_value)
         end(writers[1]);
         struct skep_item got;
         char buffer[408];
-        ck_assert_int_eq(skep_shareable_list_set(list, 0, &values[0]), 0);
-        ck_assert_int_eq(skep_shareable_list_get(list, 0, buffer, sizeof buffer, &got), 0);
+        ck_assert_int_eq(skep_shareable_list_set(list, 0, &values[0], skep_forever()), 0);
+        ck_assert_int_eq(skep_shareable_list_get(list, 0, buffer, sizeof buffer, &got, skep_forever()), 0);
         ck_assert_uint_eq(got.bytes, 400);
         ck_assert_msg(seen[0] && seen[1], "%d %d", seen[0], seen[1]);
         skep_shareable_list_unref(list);

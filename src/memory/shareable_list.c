@@ -36,6 +36,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define LIST_MAGIC UINT64_C(0x315453494c50454b) /* "KEPLIST1" */
 #define FORMAT_BYTES 8u
@@ -224,9 +225,13 @@ static void redo_apply(const skep_shareable_list *list)
         PROBE("list.idle");
 }
 
-static int list_lock(const skep_shareable_list *list)
+/* @return 0, -ETIMEDOUT, -EBADMSG */
+static int list_lock(const skep_shareable_list *list, skep_deadline deadline)
 {
-        int result = pthread_mutex_lock(&list->ours->lock);
+        const struct timespec until = {deadline.monotonic_ns / 1000000000, deadline.monotonic_ns % 1000000000};
+        int result = pthread_mutex_trylock(&list->ours->lock);
+        if (result == EBUSY && deadline.monotonic_ns)
+                result = pthread_mutex_clocklock(&list->ours->lock, CLOCK_MONOTONIC, &until);
         if (result == EOWNERDEAD) {
                 if (skep_load(&list->ours->redo.slot))
                         redo_apply(list);
@@ -234,7 +239,7 @@ static int list_lock(const skep_shareable_list *list)
                 if (result)
                         (void)pthread_mutex_unlock(&list->ours->lock);
         }
-        return result ? -EBADMSG : 0;
+        return result == EBUSY || result == ETIMEDOUT ? -ETIMEDOUT : result ? -EBADMSG : 0;
 }
 
 static void list_unlock(const skep_shareable_list *list)
@@ -450,7 +455,8 @@ static int slot_read(const skep_shareable_list *list, uint64_t index, void *buff
         return 0;
 }
 
-static int slot_read_whole(const skep_shareable_list *list, uint64_t index, void *buffer, uint64_t capacity, struct skep_item *item)
+static int slot_read_whole(const skep_shareable_list *list, uint64_t index, void *buffer, uint64_t capacity, struct skep_item *item,
+                           skep_deadline deadline)
 {
         struct shm_slot *slot = slot_of(list, index);
         for (int i = 0; i < SPINS; i++) {
@@ -463,7 +469,7 @@ static int slot_read_whole(const skep_shareable_list *list, uint64_t index, void
                 }
                 skep_relax();
         }
-        int result = list_lock(list); /* a slow writer, or a dead one */
+        int result = list_lock(list, deadline); /* a slow writer, or a dead one */
         if (result < 0)
                 return result;
         result = slot_read(list, index, buffer, capacity, item);
@@ -476,12 +482,13 @@ static int check(const skep_shareable_list *list, uint64_t index)
         return index >= list->count ? -ERANGE : list->memory->address ? 0 : -ESTALE;
 }
 
-int skep_shareable_list_get(skep_shareable_list *list, uint64_t index, void *buffer, uint64_t capacity, struct skep_item *ret_item)
+int skep_shareable_list_get(skep_shareable_list *list, uint64_t index, void *buffer, uint64_t capacity, struct skep_item *ret_item,
+                            skep_deadline deadline)
 {
         struct skep_item item;
         int result = check(list, index);
         if (result == 0)
-                result = list->ours ? slot_read_whole(list, index, buffer, capacity, &item) : slot_read(list, index, buffer, capacity, &item);
+                result = list->ours ? slot_read_whole(list, index, buffer, capacity, &item, deadline) : slot_read(list, index, buffer, capacity, &item);
         if (result == 0)
                 *ret_item = item;
         return result;
@@ -502,7 +509,7 @@ int skep_shareable_list_format(skep_shareable_list *list, uint64_t index, char r
 
 /* --- writing ------------------------------------------------------------------------------------------------------------------------------ */
 
-int skep_shareable_list_set(skep_shareable_list *list, uint64_t index, const struct skep_item *item)
+int skep_shareable_list_set(skep_shareable_list *list, uint64_t index, const struct skep_item *item, skep_deadline deadline)
 {
         uint8_t number[8];
         int result = check(list, index);
@@ -525,7 +532,7 @@ int skep_shareable_list_set(skep_shareable_list *list, uint64_t index, const str
                         format[i] = format[i] == ' ' ? 0 : format[i];
                 return 0;
         }
-        result = list_lock(list);
+        result = list_lock(list, deadline);
         if (result < 0)
                 return result;
         struct shm_redo *redo = &list->ours->redo;
@@ -569,7 +576,7 @@ static int search(skep_shareable_list *list, const struct skep_item *wanted, boo
         *ret_count = 0;
         for (uint64_t i = 0; i < list->count && result == 0 && !(first_only && *ret_count); i++) {
                 struct skep_item item;
-                result = skep_shareable_list_get(list, i, buffer, list->room_max, &item);
+                result = skep_shareable_list_get(list, i, buffer, list->room_max, &item, skep_forever());
                 if (result == 0 && is_equal(&item, wanted)) {
                         *ret_first = i;
                         ++*ret_count;

@@ -62,13 +62,13 @@ static void is_left(void)
 static void write_text(void)
 {
         const struct skep_item item = {.type = SKEP_ITEM_TEXT, .data = "the new value", .bytes = 13};
-        must(skep_shareable_list_set(list, 1, &item) == 0);
+        must(skep_shareable_list_set(list, 1, &item, skep_forever()) == 0);
 }
 
 static void write_number(void)
 {
         const struct skep_item item = {.type = SKEP_ITEM_INT, .integer = 13};
-        must(skep_shareable_list_set(list, 1, &item) == 0);
+        must(skep_shareable_list_set(list, 1, &item, skep_forever()) == 0);
 }
 
 static const struct {
@@ -98,7 +98,7 @@ static void check_list(bool finished)
 {
         char buffer[32];
         struct skep_item got;
-        ck_assert_int_eq(skep_shareable_list_get(list, 1, buffer, sizeof buffer, &got), 0);
+        ck_assert_int_eq(skep_shareable_list_get(list, 1, buffer, sizeof buffer, &got, skep_forever()), 0);
         bool number = operations[which].run == write_number, text = operations[which].run == write_text;
         bool old = got.type == SKEP_ITEM_TEXT && got.bytes == 10 && !memcmp(buffer, "old value\0", 10);
         bool new = number ? got.type == SKEP_ITEM_INT && got.integer == 13 : text && got.bytes == 13 && !memcmp(buffer, "the new value", 13);
@@ -106,8 +106,8 @@ static void check_list(bool finished)
         ck_assert(!finished || !(number || text) || new);
         const struct skep_item other = {.type = SKEP_ITEM_BOOL, .integer = 1};
         for (uint64_t i = 0; i < 2; i++) {
-                ck_assert_int_eq(skep_shareable_list_set(list, i, &other), 0);
-                ck_assert_int_eq(skep_shareable_list_get(list, i, buffer, sizeof buffer, &got), 0);
+                ck_assert_int_eq(skep_shareable_list_set(list, i, &other, skep_forever()), 0);
+                ck_assert_int_eq(skep_shareable_list_get(list, i, buffer, sizeof buffer, &got, skep_forever()), 0);
                 ck_assert(got.type == SKEP_ITEM_BOOL && got.integer == 1);
         }
 }
