@@ -80,6 +80,13 @@ SKEP_API SKEP_NODISCARD int skep_shared_memory_unlink(skep_shared_memory *memory
  */
 SKEP_API SKEP_NODISCARD int skep_shared_memory_leave(skep_shared_memory *memory);
 
+/**
+ * Say that the name is wanted by others of the hive: if this process is killed, it stays as if left (skep_shared_memory_leave());
+ * if the whole hive is killed, it goes.  For a name that was passed on.
+ * @return 0, also if there is no name to keep; -EOVERFLOW; -ESTALE
+ */
+SKEP_API SKEP_NODISCARD int skep_shared_memory_keep(skep_shared_memory *memory);
+
 /** Sweep also what was left to a hive: right when no hive of this user is alive. */
 #define SKEP_SWEEP_LEFT 1u
 

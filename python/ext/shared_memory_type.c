@@ -214,6 +214,17 @@ static PyObject *memory_leave(PyObject *self, PyObject *unused)
         Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(memory_keep_doc, "keep()\n--\n\nThe name is wanted by others of the hive: it outlives this process even if that is killed.");
+static PyObject *memory_keep(PyObject *self, PyObject *unused)
+{
+        int result = skep_shared_memory_keep(as_memory(self)->memory);
+
+        (void)unused;
+        if (result < 0)
+                return raise_result(as_memory(self)->state, result, NULL, 0);
+        Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(memory_other_views_doc, "other_views(view)\n--\n\nHow many views of the block are alive beside this one, a memoryview(self).");
 static PyObject *memory_other_views(PyObject *self, PyObject *view)
 {
@@ -252,6 +263,7 @@ static PyMethodDef memory_methods[] = {
         {"use", memory_use, METH_NOARGS, memory_use_doc},
         {"close", memory_close, METH_NOARGS, memory_close_doc},
         {"unlink", memory_unlink, METH_NOARGS, memory_unlink_doc},
+        {"keep", memory_keep, METH_NOARGS, memory_keep_doc},
         {"leave", memory_leave, METH_NOARGS, memory_leave_doc},
         {"other_views", memory_other_views, METH_O, memory_other_views_doc},
         {NULL, NULL, 0, NULL},

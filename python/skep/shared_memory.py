@@ -90,6 +90,7 @@ class SharedMemory:
     _buf = None
     _size = 0
     _removed = False
+    _maker = None
 
     def __init__(self, name=None, create=False, size=0, *, track=True, persist=False):
         if not size >= 0:
@@ -111,6 +112,7 @@ class SharedMemory:
         self._buf = memoryview(memory)
         if created:
             self._use = memory.use()
+            self._maker = os.getpid()
             _keep(self._use)
 
     @classmethod
@@ -118,6 +120,14 @@ class SharedMemory:
         self = cls.__new__(cls)
         self._adopt(memory, created)
         return self
+
+    def __del__(self):
+        self._pass_on()  # the mapping goes with its last view
+
+    def _pass_on(self):
+        """Who makes a block and lets go of it without unlink() has given the name to others, and may now be killed."""
+        if self._buf is not None and self._maker == os.getpid() and id(self._use) in _made:
+            self._use.keep()
 
     def __reduce__(self):
         return self.__class__, (self.name, False, self.size)
@@ -151,6 +161,7 @@ class SharedMemory:
         count = self._memory.other_views(self._buf)
         if count:
             raise BufferError(_who_views(count, self._memory, self._buf, self.name))
+        self._pass_on()
         linked = self._use is None and self._memory.linked
         self._buf.release()
         self._memory.close()

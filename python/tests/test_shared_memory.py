@@ -146,6 +146,49 @@ def attach_and_wait(names, name):
     signal.pause()
 
 
+def test_a_name_that_was_passed_on_outlives_its_killed_maker():
+    with skep.Pool(2) as pool:
+        names = pool.map(make_for_others, range(4))
+    reap()  # the pool has ended its workers by a signal
+    SharedMemory(create=True, size=1).unlink()
+    for number, name in enumerate(names):
+        shm = SharedMemory(name)
+        assert shm.buf[0] == number
+        shm.close()
+        shm.unlink()
+    used = skep.default_hive().stat()['used_bytes']
+    for _ in range(100):
+        shm = SharedMemory(create=True, size=1)
+        shm.close()
+        shm.unlink()
+        del shm
+    assert skep.default_hive().stat()['used_bytes'] <= used
+
+
+def make_for_others(number):
+    shm = SharedMemory(create=True, size=10)
+    shm.buf[0] = number
+    if number % 2:
+        shm.close()
+    return shm.name
+
+
+KEEP_AND_DIE = '''
+import os, signal
+from skep.shared_memory import SharedMemory
+shm = SharedMemory('test-whole', create=True, size=10)
+shm.close()
+os.kill(os.getpid(), signal.SIGKILL)
+'''
+
+
+def test_a_name_that_was_passed_on_goes_when_the_whole_program_is_killed():
+    subprocess.run([sys.executable, '-c', KEEP_AND_DIE])
+    assert there('test-whole')
+    SharedMemory('test-whole', create=True, size=1).unlink()
+    assert not there('test-whole')
+
+
 def test_killed_makers_and_users_leave_nothing_after_the_next_reap(context):
     names = context.Queue()
     maker = context.Process(target=make_and_wait, args=(names,))

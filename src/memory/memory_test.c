@@ -197,6 +197,41 @@ START_TEST(what_the_killed_used_goes_with_the_next_reap)
 }
 END_TEST
 
+START_TEST(a_kept_name_outlives_its_killed_maker)
+{
+        skep_shared_memory *memory;
+        pid_t child = fork();
+        if (child == 0) {
+                if (make(hive, 0, &memory) < 0 || skep_shared_memory_keep(memory) < 0 || skep_shared_memory_keep(memory) < 0)
+                        _exit(1);
+                kill(getpid(), SIGKILL);
+        }
+        int status;
+        waitpid(child, &status, 0);
+        ck_assert(WIFSIGNALED(status));
+        ck_assert_int_eq(skep_hive_reap(hive, NULL), 0);
+        ck_assert_int_eq(skep_shared_memory_sweep(0, NULL), 0);
+        ck_assert_int_eq(skep_shared_memory_open(hive, name, &memory), 0);
+        ck_assert_int_eq(skep_shared_memory_unlink(memory), 0);
+        skep_shared_memory_unref(memory);
+        ck_assert_int_eq(make(hive, 0, &memory), 0); /* another leave() drops notes that nobody needs */
+        ck_assert_int_eq(skep_shared_memory_leave(memory), 0);
+        skep_shared_memory_unref(memory);
+        ck_assert_int_eq(skep_shared_memory_open(hive, name, &memory), 0);
+        ck_assert_int_eq(skep_shared_memory_unlink(memory), 0);
+        skep_shared_memory_unref(memory);
+        struct skep_hive_stat stat;
+        ck_assert_int_eq(skep_hive_stat(hive, &stat), 0);
+        ck_assert_uint_eq(stat.blocks, 1);
+        hive = skep_hive_detach(hive);
+        setup();
+        ck_assert_int_eq(make(hive, 0, &memory), 0);
+        ck_assert_int_eq(skep_shared_memory_keep(memory), 0);
+        ck_assert_int_eq(skep_shared_memory_unlink(memory), 0);
+        skep_shared_memory_unref(memory); /* with its note */
+}
+END_TEST
+
 /* The name of a block whose whole hive was killed is free, and the next maker sweeps it. */
 START_TEST(what_a_killed_hive_used_is_swept)
 {
@@ -474,6 +509,7 @@ int main(void)
         tcase_add_test(cases, persistent_blocks_and_those_of_others_stay);
         tcase_add_test(cases, a_name_that_was_reused_is_not_unlinked);
         tcase_add_test(cases, what_the_killed_used_goes_with_the_next_reap);
+        tcase_add_test(cases, a_kept_name_outlives_its_killed_maker);
         tcase_add_loop_test(cases, what_a_killed_hive_used_is_swept, 0, 2);
         tcase_add_test(cases, a_name_left_to_the_hive_goes_with_it);
         tcase_add_test(cases, values_come_back_as_they_went_in);

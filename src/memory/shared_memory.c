@@ -19,7 +19,8 @@
  *          before the link                      a file without name                the kernel
  *          after the link, using it             a note in the hive, no lock        the reaper: destroy() of the note
  *          with its whole hive                  01600, no lock                     the next maker's sweep
- *          in leave(), before the mode          a note that claims itself, 01600   as above; the note goes with the hive
+ *          after keep(), in order or in leave() a note that claims itself, 01600   as above; the note goes with the hive
+ *          after keep(), killed                 the same                           the reaper: makes it LEFT
  *          holding the lock alone               a file nobody has locked           the next remover
  */
 #include "memory/memory.h"
@@ -140,11 +141,15 @@ static void memory_inspect(skep_hive *hive, struct shm_block *block, struct skep
         info->value = skep_load(&note->left) != 0;
 }
 
+static void memory_recover(struct reap *reap, struct shm_block *block);
+static void note_drop_if_unlinked(skep_shared_memory *memory);
+
 static const struct kind memory_kind = {
         .name = "shared memory",
         .shared_bytes = sizeof(struct shm_shared_memory),
         .handle_bytes = sizeof(struct skep_shared_memory),
         .destroy = memory_destroy,
+        .recover = memory_recover,
         .inspect = memory_inspect,
 };
 
@@ -315,6 +320,7 @@ skep_shared_memory *skep_shared_memory_ref(skep_shared_memory *memory)
 skep_shared_memory *skep_shared_memory_unref(skep_shared_memory *memory)
 {
         if (memory && skep_fetch_add32(&memory->references, UINT32_MAX) == 1) {
+                note_drop_if_unlinked(memory);
                 skep_shared_memory_unmap(memory);
                 os_close(memory->fd);
                 object_unref(&memory->base); /* after the lock: memory_destroy() asks for it */
@@ -406,22 +412,53 @@ static void left_sweep(struct skep_agent *agent, bool all)
         (void)lock_release(agent, &agent->hive->heap->names_lock);
 }
 
+/* The note claims itself, so that nobody's death takes it away. Under names_lock. */
+static int note_keep(struct skep_agent *agent, skep_shared_memory *memory)
+{
+        struct shm_shared_memory *note = shared_of(memory);
+        return skep_load(&note->left) ? 0 : claim_link(agent, &note->left, memory->base.block);
+}
+
+/* Has the handle a name to keep that would go otherwise? @return 1 yes, 0 no, negative */
+static int keeps_name(const skep_shared_memory *memory)
+{
+        struct os_file status;
+        int result = memory->fd < 0 ? 0 : os_file_stat(memory->fd, &status);
+        return result < 0 || memory->fd < 0 ? result : status.mode == MODE_USED && names_file(memory->name, shared_of(memory));
+}
+
+int skep_shared_memory_keep(skep_shared_memory *memory)
+{
+        struct skep_agent *agent;
+        int result = keeps_name(memory);
+        if (result > 0)
+                result = object_self(&memory->base, &agent);
+        else
+                return result;
+        if (result == 0)
+                result = lock_acquire_inner(agent, &agent->hive->heap->names_lock);
+        if (result < 0)
+                return result;
+        result = note_keep(agent, memory);
+        (void)lock_release(agent, &agent->hive->heap->names_lock);
+        return result;
+}
+
 int skep_shared_memory_leave(skep_shared_memory *memory)
 {
         struct skep_agent *agent;
-        struct os_file status;
-        struct shm_shared_memory *note = shared_of(memory);
-        int result = object_self(&memory->base, &agent);
-        if (result == 0 && memory->fd >= 0)
-                result = os_file_stat(memory->fd, &status);
-        if (result < 0 || memory->fd < 0 || status.mode != MODE_USED || !names_file(memory->name, note))
+        int result = keeps_name(memory);
+        if (result > 0)
+                result = object_self(&memory->base, &agent);
+        else
+                return result;
+        if (result < 0)
                 return result;
         left_sweep(agent, false);
         result = lock_acquire_inner(agent, &agent->hive->heap->names_lock);
         if (result < 0)
                 return result;
-        if (!skep_load(&note->left))
-                result = claim_link(agent, &note->left, memory->base.block);
+        result = note_keep(agent, memory);
         if (result == 0)
                 result = os_file_mode(memory->fd, MODE_LEFT);
         (void)lock_release(agent, &agent->hive->heap->names_lock);
@@ -430,6 +467,37 @@ int skep_shared_memory_leave(skep_shared_memory *memory)
                 memory->fd = -1;
         }
         return result;
+}
+
+/* A kept name that somebody has unlinked needs no note any more. */
+static void note_drop_if_unlinked(skep_shared_memory *memory)
+{
+        struct skep_agent *agent;
+        struct shm_shared_memory *note = shared_of(memory);
+        if (!skep_load(&note->left) || names_file(memory->name, note) || object_self(&memory->base, &agent) < 0 ||
+            lock_acquire_inner(agent, &agent->hive->heap->names_lock) < 0)
+                return;
+        if (skep_load(&note->left) == hive_offset(agent->hive, memory->base.block))
+                claim_unlink(agent, &note->left);
+        (void)lock_release(agent, &agent->hive->heap->names_lock);
+}
+
+/* Who was killed and had said keep: as if he had left it to the hive. */
+static void memory_recover(struct reap *reap, struct shm_block *block)
+{
+        uint64_t bytes;
+        const struct shm_shared_memory *note = heap_data(reap->hive, block, &bytes);
+        bool his = skep_load(&block->members[reap->member / 64]) >> reap->member % 64 & 1;
+        if (reap->orderly || !his || !note || bytes < sizeof *note || skep_load(&note->left) != hive_offset(reap->hive, block))
+                return;
+        char file[MEMORY_NAME_MAX + 1];
+        struct os_file status;
+        memcpy(file, note->name, sizeof file);
+        file[MEMORY_NAME_MAX] = 0;
+        int fd = os_shm_open(file);
+        if (fd >= 0 && os_file_stat(fd, &status) == 0 && status.inode == note->inode && status.device == note->device && status.mode == MODE_USED)
+                (void)os_file_mode(fd, MODE_LEFT);
+        os_close(fd);
 }
 
 /* Any note at all: of the dead too, which the reaper has not met yet. */

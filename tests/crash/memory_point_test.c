@@ -59,6 +59,11 @@ static void is_left(void)
         skep_shared_memory_unref(memory);
 }
 
+static void is_kept(void)
+{
+        must(skep_shared_memory_keep(make()) == 0);
+}
+
 static void write_text(void)
 {
         const struct skep_item item = {.type = SKEP_ITEM_TEXT, .data = "the new value", .bytes = 13};
@@ -74,7 +79,7 @@ static void write_number(void)
 static const struct {
         void (*run)(void);
         bool left;
-} operations[] = {{comes_and_goes, false}, {comes_and_stays, false}, {is_left, true}, {write_text, false}, {write_number, false}};
+} operations[] = {{comes_and_goes, false}, {comes_and_stays, false}, {is_left, true}, {is_kept, true}, {write_text, false}, {write_number, false}};
 
 /* @return whether it came to the end */
 static bool run_and_die(int n)
