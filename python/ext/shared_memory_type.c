@@ -39,24 +39,44 @@ static struct items_object *as_items(PyObject *self)
         return (struct items_object *)self;
 }
 
+/* OSError(errno, text, name), which picks FileNotFoundError and the like. @param name  NULL: none @return NULL */
+static void *raise_os_error(int result, const char *text, PyObject *name)
+{
+        PyObject *arguments = name ? Py_BuildValue("(isO)", -result, text, name) : Py_BuildValue("(is)", -result, text);
+
+        if (arguments)
+                PyErr_SetObject(PyExc_OSError, arguments);
+        Py_XDECREF(arguments);
+        return NULL;
+}
+
 /* Shortage is of /dev/shm here; what is bad is the caller's. @return NULL */
 static void *raise_memory_result(struct core_state *state, int result, PyObject *name, uint64_t bytes)
 {
-        if (result == -EINVAL || result == -ENAMETOOLONG)
-                PyErr_Format(PyExc_ValueError, "not a name of shared memory: %R", name);
-        else if (result == -ENOSPC)
-                PyErr_Format(PyExc_OSError, "no room for %llu bytes of shared memory (/dev/shm or the hive is full)", (unsigned long long)bytes);
-        else if (result == -EBADMSG)
-                PyErr_Format(PyExc_ValueError, "%R is empty or not a block of shared memory", name);
-        else if (result == -ENOENT || result == -EEXIST || result == -EACCES) {
-                PyObject *arguments = Py_BuildValue("(isO)", -result, skep_strerror(result), name);
+        char text[120];
 
-                if (arguments)
-                        PyErr_SetObject(PyExc_OSError, arguments);
-                Py_XDECREF(arguments);
-        } else
+        switch (result) {
+        case -EINVAL:
+        case -ENAMETOOLONG:
+                return PyErr_Format(PyExc_ValueError, "not a name of shared memory: %R", name);
+        case -EBADMSG:
+                return PyErr_Format(PyExc_ValueError, "%R is empty or not a block of shared memory", name);
+        case -ENOSPC:
+                snprintf(text, sizeof text, "no room for %llu bytes of shared memory: /dev/shm or the hive is full", (unsigned long long)bytes);
+                return raise_os_error(result, bytes ? text : "no room for the block: /dev/shm or the hive is full", name);
+        case -ENOENT:
+        case -EEXIST:
+        case -EACCES:
+                return raise_os_error(result, skep_strerror(result), name);
+        default:
                 return raise_result(state, result, NULL, bytes);
-        return NULL;
+        }
+}
+
+/* The same for making one: then it is not the name that is missing. @return NULL */
+static void *raise_making(struct core_state *state, int result, PyObject *name, uint64_t bytes)
+{
+        return result == -ENOENT ? raise_os_error(result, "there is no /dev/shm here", NULL) : raise_memory_result(state, result, name, bytes);
 }
 
 /* A name, or NULL for None. @return 0; -1 with an exception */
@@ -117,7 +137,7 @@ static PyObject *memory_create(PyObject *type, PyObject *args)
         Py_BEGIN_ALLOW_THREADS
         result = skep_shared_memory_create(hive, &options, &memory);
         Py_END_ALLOW_THREADS
-        return result < 0 ? raise_memory_result(state, result, name, bytes) : memory_wrap(type, hive_object, memory, true);
+        return result < 0 ? raise_making(state, result, name, bytes) : memory_wrap(type, hive_object, memory, true);
 }
 
 PyDoc_STRVAR(memory_open_doc, "open(hive, name)\n--\n\nAttach a block by name, whoever made it.");
@@ -453,7 +473,7 @@ static PyObject *items_make(PyObject *self, PyObject *args)
                 if (result == -EMSGSIZE)
                         PyErr_Format(PyExc_ValueError, "an item of a ShareableList takes at most %llu bytes", (unsigned long long)SKEP_ITEM_BYTES_MAX - 1);
                 else if (result < 0)
-                        raise_memory_result(state, result, name, 0);
+                        raise_making(state, result, name, 0);
                 else
                         memory = items_adopt(self, hive_object, list);
         }

@@ -231,18 +231,18 @@ def _who_views(count, memory, buf, name):
 # --- lists --------------------------------------------------------------------------------------------------------------
 
 class ShareableList(_core.ItemList):
-    """A list of a fixed number of values in shared memory: ShareableList(sequence=None, *, name=None, room=0).
+    """A list of a fixed number of values in shared memory: ShareableList(sequence=None, *, name=None, room=0, persist=False).
 
     With a sequence it is made, with a name alone attached.  Values are int (64 bits), float, bool, str, bytes and None;
     a slot may change its type.  A str or bytes longer than its slot raises ValueError and the old value stays; room=N
-    gives each slot at least N bytes.  Against multiprocessing: NUL bytes at the end and text of any language come back
+    gives each slot at least N bytes.  The block lives as a SharedMemory does.  Against multiprocessing: NUL bytes at the end and text of any language come back
     as they were, sl[-len(sl) - 1] raises IndexError, an int that does not fit OverflowError.
     """
 
-    def __init__(self, sequence=None, *, name=None, room=0):
+    def __init__(self, sequence=None, *, name=None, room=0, persist=False):
         created = name is None or sequence is not None
         if created:
-            memory = self._make(default_hive(), name, () if sequence is None else sequence, room)
+            memory = self._make(default_hive(), name, () if sequence is None else sequence, room, persist)
         else:
             memory = self._open(default_hive(), name)
         self.shm = SharedMemory._of(memory, created)

@@ -293,6 +293,53 @@ def test_shortage_is_an_error_and_not_a_signal():
     assert not there('test-large')
 
 
+def in_a_mount_of_its_own(command, text):
+    """Run a program where the shell command has been done to /dev; skipped where mounting is not allowed."""
+    if subprocess.run(['unshare', '-m', 'mount', '-t', 'tmpfs', 'tmpfs', '/dev/shm'], capture_output=True).returncode:
+        pytest.skip('no right to mount here')
+    done = subprocess.run(['unshare', '-m', 'sh', '-c', f'{command} && exec "$0" -c "$1"', sys.executable, text],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0 and done.stderr == '', done.stderr
+    return done.stdout
+
+
+SMALL = '''
+from skep.shared_memory import SharedMemory
+import errno, multiprocessing.shared_memory
+blocks = []
+try:
+    while True:
+        blocks.append(SharedMemory(create=True, size=1 << 20))
+        blocks[-1].buf[-1] = 1
+except OSError as error:
+    print(len(blocks), error)
+    assert error.errno == errno.ENOSPC
+blocks.pop().unlink()
+theirs = multiprocessing.shared_memory.SharedMemory('sparse', create=True, size=100 << 20)
+try:
+    SharedMemory('sparse')
+except OSError as error:
+    print(error)
+theirs.close(); theirs.unlink()
+'''
+
+
+def test_a_small_dev_shm_is_an_error_and_not_a_signal():
+    out = in_a_mount_of_its_own('mount -t tmpfs -o size=4m tmpfs /dev/shm', SMALL).splitlines()
+    assert len(out) == 2 and 'no room' in out[0] and 'no room' in out[1] and int(out[0].split()[0]) >= 3
+
+
+def test_no_dev_shm_at_all():
+    assert in_a_mount_of_its_own('mount -t tmpfs tmpfs /dev', '''
+import skep, skep.shared_memory
+skep.Queue().put(1)
+try:
+    skep.shared_memory.SharedMemory(create=True, size=1)
+except FileNotFoundError as error:
+    print(error.strerror)
+''') == 'there is no /dev/shm here\n'
+
+
 def test_pickle():
     shm = SharedMemory(create=True, size=10)
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
