@@ -37,6 +37,7 @@
 #include <skep/error.h>
 
 #define WAITERS (UINT32_C(1) << 31)
+#define SPIN_PAUSE_MAX 64 /* each look is twice as long after the last: who looks often takes the line from who works */
 
 uint32_t lock_owner(const uint32_t *word)
 {
@@ -84,8 +85,9 @@ static bool lock_try(struct skep_agent *agent, uint32_t *word)
                 PROBE("lock.taken");
                 return true;
         }
-        for (int spin = 0; spin < 100; spin++) {
-                skep_relax();
+        for (int pause = 1; pause <= SPIN_PAUSE_MAX; pause *= 2) {
+                for (int i = 0; i < pause; i++)
+                        skep_relax();
                 expected = 0;
                 if (!skep_load32_relaxed(word) && skep_cas32(word, &expected, agent->id)) {
                         PROBE("lock.taken");
