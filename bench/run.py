@@ -97,12 +97,13 @@ def judge(kind, figure, ours, theirs):
         return ours <= figure if kind == "max" else ours >= figure
     if theirs is None:
         return None
-    return {"times": ours <= figure * theirs, "share": ours >= figure * theirs, "faster": theirs >= figure * ours, "more": ours <= theirs + figure}[kind]
+    return {"times": ours <= figure * theirs, "share": ours >= figure * theirs,
+            "faster": theirs >= figure * ours, "more": ours <= theirs + figure}[kind]
 
 
 def target_text(kind, figure, unit):
-    return {"max": f"<= {figure:g} {unit}", "min": f">= {figure:g} {unit}", "times": f"<= {figure:g} x peer", "share": f">= {figure:g} x peer", "faster": f"{figure:g} x faster",
-            "more": f"<= {figure:g} {unit} more"}[kind]
+    return {"max": f"<= {figure:g} {unit}", "min": f">= {figure:g} {unit}", "times": f"<= {figure:g} x peer", "share": f">= {figure:g} x peer",
+            "faster": f"{figure:g} x faster", "more": f"<= {figure:g} {unit} more"}[kind]
 
 
 def table_line(rows, name, words, kind, figure, peer):
