@@ -8,12 +8,13 @@ DESTDIR ?=
 # More for the configure step, for example CMAKE_FLAGS=-DSKEP_WERROR=OFF
 CMAKE_FLAGS ?=
 SOAK_SECONDS ?= 60
+FUZZ_SECONDS ?= 60
 JOBS ?= $(shell nproc)
 
 configure = cmake --preset $(1) -DSKEP_PYTHON=$(PYTHON) $(CMAKE_FLAGS) $(2) >/dev/null
 build = cmake --build --preset $(1) -j $(JOBS) -- --quiet
 
-.PHONY: all bootstrap build demo test bench soak check-all install format lint clean help
+.PHONY: all bootstrap build demo test bench soak check-all arm64 fuzz install format lint clean help
 
 all: build ## build library, command, Python package, tests and examples (default)
 
@@ -37,7 +38,7 @@ soak: build ## random kill -9 for SOAK_SECONDS (60), twice
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/soak_test
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/sync_soak_test
 
-check-all: ## tests, style, sanitizers, clang, fuzz corpus, models
+check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64, models
 	@tools/bootstrap.sh --all
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory lint
@@ -48,7 +49,7 @@ check-all: ## tests, style, sanitizers, clang, fuzz corpus, models
 	@echo "== threads"
 	@$(call configure,tsan)
 	@$(call build,tsan)
-	@ctest --preset tsan --no-tests=ignore
+	@ctest --preset tsan --no-tests=error
 	@echo "== clang"
 	@$(call configure,clang,-DCMAKE_C_COMPILER=$(CLANG))
 	@$(call build,clang)
@@ -56,9 +57,25 @@ check-all: ## tests, style, sanitizers, clang, fuzz corpus, models
 	@echo "== fuzz corpus"
 	@$(call configure,fuzz,-DCMAKE_C_COMPILER=$(CLANG))
 	@$(call build,fuzz)
-	@ctest --preset fuzz --no-tests=ignore
+	@ctest --preset fuzz --no-tests=error
+	@if command -v aarch64-linux-gnu-gcc >/dev/null; then $(MAKE) --no-print-directory arm64; \
+	else echo "== arm64: no gcc-aarch64-linux-gnu here, left out"; fi
 	@echo "== models"
 	@tests/model/run.sh
+
+arm64: ## cross-compile for 64-bit ARM; run the tests if qemu-user is there
+	@echo "== arm64"
+	@$(call configure,arm64)
+	@$(call build,arm64)
+	@if command -v qemu-aarch64 >/dev/null; then ctest --preset arm64; else echo "arm64: no qemu-aarch64 here, built only"; fi
+
+fuzz: ## look for new inputs for FUZZ_SECONDS (60); what it finds is left in build-fuzz/
+	@tools/bootstrap.sh --all
+	@$(call configure,fuzz,-DCMAKE_C_COMPILER=$(CLANG))
+	@$(call build,fuzz)
+	@mkdir -p build-fuzz/corpus
+	@build-fuzz/tests/hive_fuzz -verbosity=0 -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=256 -artifact_prefix=build-fuzz/ \
+	        build-fuzz/corpus tests/fuzz/corpus/hive
 
 install: build ## PREFIX (/usr/local), DESTDIR; the Python package is installed by `pip install .`
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
@@ -79,4 +96,4 @@ clean: ## remove every build folder
 	@rm -rf build build-*
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'

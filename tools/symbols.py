@@ -4,6 +4,7 @@
 
 symbols.py                    compare include/skep/*.h with src/libskep.sym
 symbols.py --library FILE     and with what the shared library exports
+symbols.py --tests FILE...    and with what these test programs call: each function is called by one at least
 symbols.py --update           write src/libskep.sym anew (one node, before the first release)
 """
 import argparse
@@ -45,6 +46,11 @@ def exported(library):
     return {name for name in names if not name.startswith(("__", "_init", "_fini", "_edata", "_end", "_bss", "asan", "tsan"))}
 
 
+def called(programs):
+    text = subprocess.run(["nm", "-D", "--undefined-only", *programs], check=True, capture_output=True, text=True).stdout
+    return {line.split()[-1].split("@")[0] for line in text.splitlines() if line.split()[:1] == ["U"]}
+
+
 def difference(have, want, have_name, want_name):
     lines = [f"{name}: in {want_name}, not in {have_name}" for name in sorted(want - have)]
     return lines + [f"{name}: in {have_name}, not in {want_name}" for name in sorted(have - want)]
@@ -59,6 +65,7 @@ def script(names):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--library")
+    parser.add_argument("--tests", nargs="+", default=[])
     parser.add_argument("--update", action="store_true")
     options = parser.parse_args()
     if options.update:
@@ -67,6 +74,8 @@ def main():
     problems = difference(listed(), declared(), "src/libskep.sym (run tools/symbols.py --update)", "include/skep/*.h")
     if options.library:
         problems += difference(exported(options.library), listed(), "the library", "src/libskep.sym")
+    if options.tests:
+        problems += [f"{name}: called by no program of tests/api/" for name in sorted(listed() - called(options.tests))]
     print("\n".join(problems) or f"{len(listed())} symbols agree")
     return 1 if problems else 0
 

@@ -72,6 +72,13 @@ SKEP_API SKEP_NODISCARD int skep_array_create(skep_hive *hive, const struct skep
 SKEP_API SKEP_NODISCARD int skep_array_view(skep_array *base, uint32_t element, uint64_t offset_bytes, uint32_t dimension_count,
                                             const uint64_t *shape, const int64_t *strides, skep_array **ret_array);
 
+/**
+ * Look at a plain block (skep_block_alloc(), skep_array_block()) that came as a reference.  Somebody must hold it meanwhile.
+ * @return as skep_array_view(); -ESTALE the block is gone; -EPROTOTYPE it is an object's
+ */
+SKEP_API SKEP_NODISCARD int skep_array_attach(skep_hive *hive, skep_block block, uint32_t element, uint64_t offset_bytes, uint32_t dimension_count,
+                                              const uint64_t *shape, const int64_t *strides, skep_array **ret_array);
+
 /** One more reference to the handle. @return @p array */
 SKEP_API skep_array *skep_array_ref(skep_array *array);
 

@@ -171,7 +171,7 @@ SKEP_API int skep_queue_close(skep_queue *queue);
 /** Drop all messages that are there now. @param ret_count  may be NULL @return 0; -EUSERS */
 SKEP_API int skep_queue_drain(skep_queue *queue, uint64_t *ret_count);
 
-/** Messages in the queue: exact when nobody is at work on it. */
+/** Messages in the queue, without borrowed ones: exact when nobody is at work on it.  Cost: a look at each. */
 SKEP_API uint64_t skep_queue_size(const skep_queue *queue);
 /** Messages that fit; 0: unbounded. */
 SKEP_API uint64_t skep_queue_capacity(const skep_queue *queue);

@@ -335,7 +335,7 @@ PyObject *message_load(struct core_state *state, PyObject *hive, const struct sk
         case SKEP_MESSAGE_ARRAY:
                 return load_array(state, hive, loan);
         case SKEP_MESSAGE_PICKLE:
-                return pickle_load(state, loan);
+                return pickle_load(state, hive, loan);
         default:
                 return raise_result(state, -EBADMSG, NULL, 0);
         }

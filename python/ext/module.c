@@ -70,8 +70,12 @@ static PyObject *core_unlink(PyObject *module, PyObject *name)
         Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(mention_doc, "mention(hive, reference)\n--\n\n"
+                          "Called by __reduce__: the message that is being made, if any, keeps that object alive until it has been taken.");
+
 static PyMethodDef core_methods[] = {
         {"array_beneath", core_array_beneath, METH_O, array_beneath_doc},
+        {"mention", pickle_mention, METH_VARARGS, mention_doc},
         {"hives", core_hives, METH_NOARGS, hives_doc},
         {"unlink", core_unlink, METH_O, unlink_doc},
         {NULL, NULL, 0, NULL},

@@ -5,12 +5,16 @@
  * A message is either a bare pickle, which begins with the opcode PROTO (0x80), or
  *
  *   struct pickle_header       format byte 1, sizes
- *   struct pickle_buffer [n]   length and writability of each buffer
+ *   struct pickle_buffer [n]   length and writability of each buffer, and where it lies if not here
  *   the pickle                 protocol 5
  *   the buffers                each at a multiple of BUFFER_ALIGN from the start of the message
  *
  * Buffers of at least OUT_OF_BAND_BYTES go beside the pickle, so that they are copied once into the message.  The receiver's
- * are his own: bytearray if they were writable, else bytes.
+ * are his own: bytearray if they were writable, else bytes.  A buffer of an array born in the queue's hive is not copied at
+ * all: the receiver's array lies in the same memory, as if it had been put by itself.
+ *
+ * The message claims what it mentions (skep_queue_reserve_with): the blocks of such arrays, and each object of the hive whose
+ * __reduce__ calls mention().  So they live until the message has been taken.
  *
  * Reducers are those of multiprocessing (ForkingPickler.register, copyreg).  A value made of exact builtin types only cannot
  * meet one, so it goes through pickle.dumps() without the cost of a Pickler.
@@ -35,6 +39,9 @@ struct pickle_header {
 struct pickle_buffer {
         uint64_t bytes;
         uint64_t writable; /* 0 or 1 */
+        uint64_t block;    /* reference of the block that it lies in; 0: in the message */
+        uint64_t serial;
+        uint64_t offset;   /* from the start of the block */
 };
 
 static uint64_t align_up(uint64_t value)
@@ -89,9 +96,53 @@ static void parts_done(struct parts *parts)
 struct sink_object {
         PyObject_HEAD
         struct core_state *state;
-        struct parts stream;  /* the pickle, in pieces */
-        struct parts buffers; /* out of band */
+        skep_hive *hive;           /* where the message goes */
+        struct parts stream;       /* the pickle, in pieces */
+        struct parts buffers;      /* out of band */
+        struct array_object **beneath; /* [buffers.capacity] the array of the hive that a buffer lies in, borrowed from it; or NULL */
+        skep_block *mentioned;     /* what the message refers to, each at least once */
+        size_t mentioned_count, mentioned_capacity;
+        struct sink_object *outer; /* of this thread: a reducer may put into a queue */
 };
+
+static _Thread_local struct sink_object *sink_at_work;
+
+static int mention(struct sink_object *sink, skep_block block)
+{
+        for (size_t i = sink->mentioned_count; i-- > 0 && i + 8 > sink->mentioned_count;)
+                if (sink->mentioned[i].offset == block.offset)
+                        return 0;
+        if (sink->mentioned_count == sink->mentioned_capacity) {
+                size_t capacity = sink->mentioned_capacity ? 2 * sink->mentioned_capacity : 8;
+                skep_block *mentioned = PyMem_Resize(sink->mentioned, skep_block, capacity);
+
+                if (!mentioned) {
+                        PyErr_NoMemory();
+                        return -1;
+                }
+                sink->mentioned = mentioned;
+                sink->mentioned_capacity = capacity;
+        }
+        sink->mentioned[sink->mentioned_count++] = block;
+        return 0;
+}
+
+PyObject *pickle_mention(PyObject *module, PyObject *args)
+{
+        struct core_state *state = PyModule_GetState(module);
+        unsigned long long offset, serial;
+        PyObject *hive_object;
+
+        if (!PyArg_ParseTuple(args, "O(KK):mention", &hive_object, &offset, &serial))
+                return NULL;
+        if (sink_at_work) {
+                skep_hive *hive = hive_handle(state, hive_object);
+
+                if (!hive || (hive == sink_at_work->hive && mention(sink_at_work, (skep_block){.offset = offset, .serial = serial}) < 0))
+                        return NULL;
+        }
+        Py_RETURN_NONE;
+}
 
 static struct sink_object *as_sink(PyObject *self)
 {
@@ -104,6 +155,8 @@ static void sink_dealloc(PyObject *self)
 
         parts_done(&as_sink(self)->stream);
         parts_done(&as_sink(self)->buffers);
+        PyMem_Free(as_sink(self)->beneath);
+        PyMem_Free(as_sink(self)->mentioned);
         type->tp_free(self);
         Py_DECREF(type);
 }
@@ -115,27 +168,53 @@ static PyObject *sink_write(PyObject *self, PyObject *piece)
         Py_RETURN_NONE;
 }
 
+/* A buffer out of band; @beneath, if not NULL, is the array in whose memory it lies. */
+static int sink_add(struct sink_object *sink, PyObject *raw, struct array_object *beneath)
+{
+        size_t capacity = sink->buffers.capacity;
+
+        if (parts_add(&sink->buffers, raw) < 0)
+                return -1;
+        if (sink->buffers.capacity != capacity) {
+                struct array_object **arrays = PyMem_Resize(sink->beneath, struct array_object *, sink->buffers.capacity);
+
+                if (!arrays) {
+                        PyErr_NoMemory();
+                        return -1;
+                }
+                sink->beneath = arrays;
+        }
+        sink->beneath[sink->buffers.count - 1] = beneath;
+        return beneath ? mention(sink, skep_array_block(beneath->array)) : 0;
+}
+
 /* buffer_callback: true means "keep it in the pickle". */
 static PyObject *sink_call(PyObject *self, PyObject *args, PyObject *kwargs)
 {
+        struct array_object *beneath = NULL;
+        struct sink_object *sink = as_sink(self);
         PyObject *buffer, *raw;
         int added;
 
         (void)kwargs;
         if (!PyArg_ParseTuple(args, "O", &buffer))
                 return NULL;
-        raw = PyObject_CallMethodNoArgs(buffer, as_sink(self)->state->name_raw);
+        raw = PyObject_CallMethodNoArgs(buffer, sink->state->name_raw);
         if (!raw) {
                 if (!PyErr_ExceptionMatches(PyExc_BufferError))
                         return NULL;
                 PyErr_Clear(); /* not contiguous; pickle says so better */
                 Py_RETURN_TRUE;
         }
-        if (PyMemoryView_GET_BUFFER(raw)->len < OUT_OF_BAND_BYTES) {
+        if (PyMemoryView_GET_BUFFER(raw)->obj)
+                beneath = message_array_beneath(sink->state, PyMemoryView_GET_BUFFER(raw)->obj);
+        if (beneath && skep_array_hive(beneath->array) != sink->hive)
+                beneath = NULL;
+        if (!beneath && PyMemoryView_GET_BUFFER(raw)->len < OUT_OF_BAND_BYTES) {
                 Py_DECREF(raw);
                 Py_RETURN_TRUE;
         }
-        added = parts_add(&as_sink(self)->buffers, raw);
+        added = sink_add(sink, raw, beneath);
         Py_DECREF(raw);
         if (added < 0)
                 return NULL;
@@ -218,8 +297,12 @@ static int dump_into(struct core_state *state, PyObject *sink, PyObject *object)
 
         if (table)
                 pickler = PyObject_Vectorcall(state->pickler, arguments, 2, state->pickler_keywords);
-        if (pickler && PyObject_SetAttr(pickler, state->name_dispatch_table, table) == 0)
+        if (pickler && PyObject_SetAttr(pickler, state->name_dispatch_table, table) == 0) {
+                as_sink(sink)->outer = sink_at_work;
+                sink_at_work = as_sink(sink);
                 done = PyObject_CallMethodOneArg(pickler, state->name_dump, object);
+                sink_at_work = as_sink(sink)->outer;
+        }
         Py_XDECREF(done);
         Py_XDECREF(pickler);
         Py_XDECREF(table);
@@ -241,15 +324,18 @@ static int attempt_commit(void *pointer, skep_deadline deadline)
         return skep_queue_commit(context->loan, context->kind, context->bytes, deadline);
 }
 
-static int reserve(struct core_state *state, skep_queue *queue, uint64_t bytes, struct skep_loan *ret_loan)
+/* @param sink  NULL: the message mentions nothing */
+static int reserve(struct core_state *state, skep_queue *queue, uint64_t bytes, const struct sink_object *sink, struct skep_loan *ret_loan)
 {
+        const skep_block *mentioned = sink ? sink->mentioned : NULL;
+        size_t count = sink ? sink->mentioned_count : 0;
         int result;
 
         if (bytes < COPY_WITHOUT_GIL_BYTES) {
-                result = skep_queue_reserve(queue, (size_t)bytes, ret_loan);
+                result = skep_queue_reserve_with(queue, (size_t)bytes, mentioned, count, ret_loan);
         } else {
                 Py_BEGIN_ALLOW_THREADS /* fresh pages take their time */
-                result = skep_queue_reserve(queue, (size_t)bytes, ret_loan);
+                result = skep_queue_reserve_with(queue, (size_t)bytes, mentioned, count, ret_loan);
                 Py_END_ALLOW_THREADS
         }
         return result < 0 ? message_put_failed(state, queue, result, bytes) : 0;
@@ -267,20 +353,46 @@ static int commit(struct core_state *state, skep_queue *queue, struct skep_loan 
         return message_put_failed(state, queue, result, bytes);
 }
 
-int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience)
+static int put_pieces(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count,
+                      const struct sink_object *sink, const struct patience *patience)
 {
         struct skep_loan loan;
         uint64_t bytes = 0, at = 0;
 
         for (size_t i = 0; i < count; i++)
                 bytes += (uint64_t)parts[i].len;
-        if (reserve(state, queue, bytes, &loan) < 0)
+        if (reserve(state, queue, bytes, sink, &loan) < 0)
                 return -1;
         for (size_t i = 0; i < count; i++) {
                 copy_bytes((char *)loan.data + at, parts[i].buf, (size_t)parts[i].len);
                 at += (uint64_t)parts[i].len;
         }
         return commit(state, queue, &loan, kind, bytes, patience);
+}
+
+int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience)
+{
+        return put_pieces(state, queue, kind, parts, count, NULL, patience);
+}
+
+/* How a buffer is described; of those in the hive, where. */
+static struct pickle_buffer buffer_of(const struct sink_object *sink, size_t i)
+{
+        const Py_buffer *view = &sink->buffers.views[i];
+        const skep_array *array = sink->beneath[i] ? sink->beneath[i]->array : NULL;
+        struct pickle_buffer buffer = {
+                .bytes = (uint64_t)view->len,
+                .writable = !PyMemoryView_GET_BUFFER(view->obj)->readonly,
+        };
+
+        if (array) {
+                skep_block block = skep_array_block(array);
+
+                buffer.block = block.offset;
+                buffer.serial = block.serial;
+                buffer.offset = skep_array_offset(array) + (uint64_t)((const char *)view->buf - (const char *)skep_array_data(array));
+        }
+        return buffer;
 }
 
 static int put_with_buffers(struct core_state *state, skep_queue *queue, const struct sink_object *sink, const struct patience *patience)
@@ -297,16 +409,13 @@ static int put_with_buffers(struct core_state *state, skep_queue *queue, const s
         char *data;
 
         for (size_t i = 0; i < buffers->count; i++)
-                bytes = align_up(bytes) + (uint64_t)buffers->views[i].len;
-        if (reserve(state, queue, bytes, &loan) < 0)
+                bytes = sink->beneath[i] ? bytes : align_up(bytes) + (uint64_t)buffers->views[i].len;
+        if (reserve(state, queue, bytes, sink, &loan) < 0)
                 return -1;
         data = loan.data;
         memcpy(data, &header, sizeof(header));
         for (size_t i = 0; i < buffers->count; i++) {
-                struct pickle_buffer buffer = {
-                        .bytes = (uint64_t)buffers->views[i].len,
-                        .writable = !PyMemoryView_GET_BUFFER(buffers->views[i].obj)->readonly,
-                };
+                struct pickle_buffer buffer = buffer_of(sink, i);
 
                 memcpy(data + sizeof(header) + i * sizeof(buffer), &buffer, sizeof(buffer));
         }
@@ -315,6 +424,8 @@ static int put_with_buffers(struct core_state *state, skep_queue *queue, const s
                 at += (uint64_t)stream->views[i].len;
         }
         for (size_t i = 0; i < buffers->count; i++) {
+                if (sink->beneath[i])
+                        continue;
                 memset(data + at, 0, align_up(at) - at);
                 at = align_up(at);
                 copy_bytes(data + at, buffers->views[i].buf, (size_t)buffers->views[i].len);
@@ -348,11 +459,12 @@ int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, co
         if (!sink)
                 return -1;
         as_sink(sink)->state = state;
+        as_sink(sink)->hive = skep_queue_hive(queue);
         if (dump_into(state, sink, object) == 0) {
                 const struct sink_object *full = as_sink(sink);
 
                 failed = full->buffers.count ? put_with_buffers(state, queue, full, patience)
-                                             : put_parts(state, queue, SKEP_MESSAGE_PICKLE, full->stream.views, full->stream.count, patience);
+                                             : put_pieces(state, queue, SKEP_MESSAGE_PICKLE, full->stream.views, full->stream.count, full, patience);
         }
         Py_DECREF(sink);
         return failed;
@@ -388,7 +500,31 @@ static PyObject *copy_buffer(const char *data, const struct pickle_buffer *buffe
         return copy;
 }
 
-static PyObject *load_with_buffers(struct core_state *state, const char *data, uint64_t bytes)
+/* The receiver's part of memory in the hive that an array lies in. */
+static PyObject *attach_buffer(struct core_state *state, PyObject *hive, const struct pickle_buffer *buffer)
+{
+        skep_block block = {.offset = buffer->block, .serial = buffer->serial};
+        skep_array *array;
+        PyObject *wrapped, *view, *readonly;
+        skep_hive *handle = hive_handle(state, hive);
+        int result;
+
+        if (!handle)
+                return NULL;
+        result = skep_array_attach(handle, block, SKEP_ELEMENT_U8, buffer->offset, 1, &buffer->bytes, NULL, &array);
+        if (result < 0)
+                return raise_result(state, result, NULL, 0);
+        wrapped = array_wrap(state, hive, array);
+        if (!wrapped || buffer->writable)
+                return wrapped;
+        view = PyMemoryView_FromObject(wrapped);
+        Py_DECREF(wrapped);
+        readonly = view ? PyObject_CallMethod(view, "toreadonly", NULL) : NULL;
+        Py_XDECREF(view);
+        return readonly;
+}
+
+static PyObject *load_with_buffers(struct core_state *state, PyObject *hive, const char *data, uint64_t bytes)
 {
         struct pickle_header header;
         uint64_t at, pickle_at;
@@ -410,8 +546,11 @@ static PyObject *load_with_buffers(struct core_state *state, const char *data, u
                 PyObject *copy = NULL;
 
                 memcpy(&buffer, data + sizeof(header) + i * sizeof(buffer), sizeof(buffer));
-                at = align_up(at);
-                if (at > bytes || buffer.bytes > bytes - at)
+                if (!buffer.block)
+                        at = align_up(at);
+                if (buffer.block)
+                        copy = attach_buffer(state, hive, &buffer);
+                else if (at > bytes || buffer.bytes > bytes - at)
                         damaged(state);
                 else
                         copy = copy_buffer(data + at, &buffer);
@@ -420,7 +559,7 @@ static PyObject *load_with_buffers(struct core_state *state, const char *data, u
                         break;
                 }
                 PyTuple_SET_ITEM(buffers, (Py_ssize_t)i, copy);
-                at += buffer.bytes;
+                at += buffer.block ? 0 : buffer.bytes;
         }
         if (!buffers)
                 return NULL;
@@ -429,13 +568,13 @@ static PyObject *load_with_buffers(struct core_state *state, const char *data, u
         return object;
 }
 
-PyObject *pickle_load(struct core_state *state, const struct skep_loan *loan)
+PyObject *pickle_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan)
 {
         const uint8_t *data = loan->data;
 
         if (loan->bytes && data[0] == OPCODE_PROTO)
                 return load_stream(state, data, loan->bytes, NULL);
         if (loan->bytes && data[0] == FORMAT_WITH_BUFFERS)
-                return load_with_buffers(state, loan->data, loan->bytes);
+                return load_with_buffers(state, hive, loan->data, loan->bytes);
         return damaged(state);
 }

@@ -127,7 +127,9 @@ void copy_bytes(void *target, const void *source, size_t bytes);
 
 /* @return 0; -1 with an exception, and then nothing was put */
 int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, const struct patience *patience);
-PyObject *pickle_load(struct core_state *state, const struct skep_loan *loan);
+PyObject *pickle_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
+/* mention(hive, reference): the message that this thread is making, if any, refers to that object. */
+PyObject *pickle_mention(PyObject *module, PyObject *args);
 /* Append memory that is already in order to the queue, through one loan. @return as pickle_put() */
 int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience);
 

@@ -2,8 +2,9 @@
 """NumPy arrays born in a hive.
 
 They are ordinary numpy.ndarray objects whose memory lies in shared memory.  Put on a queue of the same hive, as
-themselves or as a view, they go by reference: nothing is copied and both sides see the same elements (whoever writes
-them at the same time needs a lock).  Pickled, copied or nested in other objects they behave like any array.
+themselves, as a view, or (if contiguous) inside another object, they go by reference: nothing is copied and both sides
+see the same elements (whoever writes them at the same time needs a lock).  Pickled or copied in other ways they behave
+like any array.
 
 Element types: bool, all integers and floats up to 64 bits and the two complex types, in native byte order.
 """

@@ -6,9 +6,10 @@ Against multiprocessing.queues:
 * put() pickles at once, in the caller, and raises what pickle raises; there is no feeder thread, so an object is in the
   queue when put() returns, and nothing has to be flushed at exit;
 * a queue can be pickled at any time, not only for a child that is being started.  What is sent is a reference: the
-  receiver must be a member of the hive and somebody must hold the queue until it has attached;
-* arrays made by skep.empty() and its like go by reference: sender and receiver see the same elements.  Inside other
-  objects they are copied, as every array is;
+  receiver must be a member of the hive.  A message in a queue of the same hive keeps what it mentions alive until it has
+  been taken; in other ways of sending somebody must hold the queue until it has been attached to;
+* arrays made by skep.empty() and its like go by reference, by themselves or (if contiguous) inside other objects: sender
+  and receiver see the same elements;
 * a process that is killed leaves the queue working; what it had begun to take comes out again.
 
 JoinableQueue is still the standard library's.
@@ -78,6 +79,7 @@ class _Shared(_core.Queue):
         popen = get_spawning_popen()
         if popen is not None:
             _keep_until_child_ends(popen, self)
+        _core.mention(self.hive, self.reference)
         with _attached_lock:
             _attached.setdefault(self._key, self)  # it may come back
         return _attach, (type(self), self.hive, self.reference, self._state())

@@ -70,3 +70,10 @@ def put_through(queue, item):
 def kill_self_after(queue, item):
     queue.put(item)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def answer_what_was_mentioned(work, results):
+    message = work.get()
+    message['array'][0] = 7
+    message['view'] += 1
+    results.put((message['inner'].get(), message['readonly'].flags.writeable, int(message['plain'].sum())))

@@ -501,3 +501,35 @@ def test_a_joinable_queue_is_offered():
 
 def test_generic_aliases_exist():
     assert Queue[int] and SimpleQueue[str]
+
+
+def test_a_message_keeps_what_it_mentions_and_shares_arrays(context):
+    numpy = pytest.importorskip('numpy')
+    work, results, inner = context.Queue(), context.Queue(), context.Queue()
+    inner.put('from inside')
+    array, readonly = skep.zeros((100, 1000)), skep.ones(10)
+    readonly.flags.writeable = False
+    work.put({'array': array, 'view': array[5:6], 'inner': inner, 'readonly': readonly, 'plain': numpy.arange(100000)})
+    del inner, readonly  # the message has them
+    process = context.Process(target=children.answer_what_was_mentioned, args=(work, results))
+    process.start()
+    assert results.get(timeout=30) == ('from inside', False, sum(range(100000)))
+    process.join()
+    assert array[0].tolist() == [7] * 1000 and array[5].tolist() == [1] * 1000
+    assert array[1:5].sum() == 0
+
+
+def test_what_a_message_mentioned_goes_with_it():
+    pytest.importorskip('numpy')
+    hive = skep.Hive.create(capacity=64 << 20)
+    work = hive.queue()
+    before = hive.stat()['blocks']
+    work.put([skep.zeros(100, hive=hive), hive.queue(), skep.empty(1 << 20, 'u1', hive=hive)])
+    assert hive.stat()['blocks'] > before + 3
+    array, inner, large = work.get()
+    inner.put(1)
+    assert array.sum() == 0 and inner.get() == 1 and large.nbytes == 1 << 20
+    work.put([array, large])
+    del array, inner, large
+    work.drain() if hasattr(work, 'drain') else work.get()
+    assert hive.stat()['blocks'] == before

@@ -193,6 +193,31 @@ int skep_array_view(skep_array *base, uint32_t element, uint64_t offset_bytes, u
         return result;
 }
 
+int skep_array_attach(skep_hive *hive, skep_block reference, uint32_t element, uint64_t offset_bytes, uint32_t dimension_count, const uint64_t *shape,
+                      const int64_t *strides, skep_array **ret_array)
+{
+        skep_array model = {0};
+        uint64_t bytes;
+        struct skep_agent *agent;
+        int result = model_of(&model, element, offset_bytes, dimension_count, shape, strides, &bytes);
+        if (result == 0)
+                result = agent_self(hive, &agent);
+        if (result < 0)
+                return result;
+        struct shm_block *block = claim_find(hive, reference.offset, reference.serial);
+        if (!block || !reference.serial || reference.serial > UINT32_MAX)
+                return -ESTALE;
+        if (block->kind != BLOCK_BYTES)
+                return -EPROTOTYPE;
+        result = claim_ref(agent, block, (uint32_t)reference.serial);
+        if (result < 0)
+                return result;
+        result = array_new(hive, block, &model, ret_array);
+        if (result < 0)
+                (void)claim_unref(agent, block);
+        return result;
+}
+
 uint64_t array_describe(const skep_array *array, void *description)
 {
         struct shm_array *shared = description;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* array_test.c - arrays and blocks beneath them: shapes, views, bad input, a full hive. */
+#include "support/suite.h"
+
 #include <check.h>
 #include <errno.h>
 #include <skep/skep.h>
-#include <stdlib.h>
 #include <string.h>
 
 static skep_hive *hive;
@@ -131,12 +132,33 @@ START_TEST(double_release_and_made_up_references_are_refused)
 }
 END_TEST
 
+START_TEST(an_array_is_attached_by_reference)
+{
+        skep_array *array, *again;
+        skep_queue *queue;
+        const uint64_t shape[] = {10, 10};
+        ck_assert_int_eq(skep_array_create(hive, SKEP_ARRAY_OPTIONS(.element = SKEP_ELEMENT_I32, .dimension_count = 2, .shape = shape), &array), 0);
+        ((int32_t *)skep_array_data(array))[7] = 42;
+        skep_block block = skep_array_block(array);
+        ck_assert_int_eq(skep_array_attach(hive, block, SKEP_ELEMENT_I32, 28, 1, (const uint64_t[]){3}, NULL, &again), 0);
+        skep_array_unref(array);
+        ck_assert_int_eq(((int32_t *)skep_array_data(again))[0], 42);
+        ck_assert_int_eq(skep_array_attach(hive, block, SKEP_ELEMENT_I32, 0, 1, (const uint64_t[]){1u << 20}, NULL, &array), -EINVAL);
+        skep_array_unref(again);
+        ck_assert_int_eq(skep_array_attach(hive, block, SKEP_ELEMENT_I32, 0, 2, shape, NULL, &again), -ESTALE);
+        ck_assert_int_eq(skep_queue_create(hive, NULL, &queue), 0);
+        ck_assert_int_eq(skep_array_attach(hive, skep_queue_reference(queue), SKEP_ELEMENT_I32, 0, 0, NULL, NULL, &again), -EPROTOTYPE);
+        skep_queue_unref(queue);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("array");
         TCase *all = tcase_create("array");
         tcase_add_checked_fixture(all, setup, teardown);
         tcase_set_timeout(all, 30);
+        tcase_add_test(all, an_array_is_attached_by_reference);
         tcase_add_test(all, every_element_type_has_a_name_a_size_and_zeros);
         tcase_add_test(all, shapes_from_none_to_32_dimensions_are_taken_and_33_refused);
         tcase_add_test(all, sizes_that_overflow_are_refused);
@@ -144,9 +166,5 @@ int main(void)
         tcase_add_test(all, a_full_hive_says_so_and_works_on_after_something_is_freed);
         tcase_add_test(all, double_release_and_made_up_references_are_refused);
         suite_add_tcase(suite, all);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return suite_run(suite);
 }

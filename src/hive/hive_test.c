@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hive_test.c - a file that is no sound hive is refused, and options and names are checked. */
 #include "hive/hive.h"
+#include "support/suite.h"
 
 #include <check.h>
 #include <errno.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -326,9 +326,5 @@ int main(void)
         tcase_add_test(tests, options_of_an_older_program_have_zeros_at_the_end);
         tcase_add_test(tests, an_offset_outside_the_hive_has_no_address);
         suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(suite);
 }

@@ -3,6 +3,7 @@
 #include "member/member.h"
 
 #include "hive/hive.h"
+#include "support/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -469,9 +470,5 @@ int main(void)
         tcase_add_test(tests, agents_of_the_dead_are_taken_over);
         tcase_add_test(tests, a_handle_may_be_detached_by_another_thread);
         suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(suite);
 }

@@ -48,7 +48,8 @@ int os_read_at(int fd, void *buffer, size_t bytes, uint64_t offset); /* -EIO if 
 
 /* --- memory ------------------------------------------------------------------------------------------------------- */
 
-int os_map(int fd, uint64_t bytes, void **ret_base);                 /* shared, writable, not reserved, not dumped */
+#define OS_MAP_ALIGN UINT64_C(65536)
+int os_map(int fd, uint64_t bytes, void **ret_base);                 /* shared, writable, not reserved, not dumped; at OS_MAP_ALIGN */
 int os_map_private(uint64_t bytes, void **ret_base);                 /* zeros, not reserved, copied on fork */
 void os_unmap(void *base, uint64_t bytes);
 /* Take memory for a range of the file so that touching it cannot fail. -ENOSPC. Already taken: nothing changes. */

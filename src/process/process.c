@@ -34,6 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hive/hive.h"
 #include "os/os.h"
 #include "os/process.h"
 
@@ -165,23 +166,7 @@ static bool settle(skep_process *process)
 
 /* --- start -------------------------------------------------------------------------------------------------------- */
 
-/* The caller's options in a struct of our size: a shorter one is from an older caller, a longer one must be zero there. */
-static int options_read(const struct skep_process_options *options, struct skep_process_options *ret_options)
-{
-        const unsigned char *bytes = (const unsigned char *)options;
-        size_t known = sizeof(*options);
-
-        if (!options || options->options_bytes < sizeof(options->options_bytes))
-                return -EINVAL;
-        for (size_t i = known; i < options->options_bytes; i++)
-                if (bytes[i])
-                        return -E2BIG;
-        memset(ret_options, 0, known);
-        memcpy(ret_options, options, options->options_bytes < known ? options->options_bytes : known);
-        return 0;
-}
-
-static int name_check(const char *name)
+static int process_name_check(const char *name)
 {
         if (!name)
                 return 0;
@@ -192,10 +177,10 @@ static int name_check(const char *name)
 
 static int options_check(struct skep_process_options *options)
 {
-        int r = name_check(options->name);
+        int r = process_name_check(options->name);
 
         if (!r)
-                r = name_check(options->function_name);
+                r = process_name_check(options->function_name);
         if (r)
                 return r;
         if (!options->start)
@@ -375,7 +360,7 @@ int skep_process_start(const struct skep_process_options *options, skep_process 
 {
         struct skep_process_options checked;
         struct process_letter *letter;
-        int r = options_read(options, &checked);
+        int r = options_copy(&checked, sizeof checked, options);
 
         if (!r)
                 r = ret_process ? options_check(&checked) : -EINVAL;

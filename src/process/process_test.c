@@ -19,6 +19,7 @@
 #include <skep/skep.h>
 
 #include "os/process.h"
+#include "support/suite.h"
 
 #define SECOND 1000000000ll
 
@@ -515,18 +516,11 @@ static Suite *suite(void)
 
 int main(void)
 {
-        SRunner *runner;
-        int failed;
-
         (void)skep_process_register("return_argument", return_argument);
         (void)skep_process_register("sleep_for_ever", sleep_for_ever);
         (void)skep_process_register("check_large_argument", check_large_argument);
         (void)skep_process_register("know_yourself", know_yourself);
         (void)skep_process_register("be_another_member", be_another_member);
         (void)skep_process_main();
-        runner = srunner_create(suite());
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(suite());
 }

@@ -7,6 +7,7 @@
  */
 #include "array/array.h"
 #include "base/checked.h"
+#include "base/probe.h"
 #include "claim/bundle.h"
 #include "queue/queue.h"
 #include "sync/wait.h"
@@ -49,8 +50,10 @@ static int taken_claim(skep_queue *queue, struct skep_agent *agent, struct taken
                 if (result != RING_SEALED)
                         return result == RING_EMPTY && closed ? -ESHUTDOWN : -EAGAIN;
                 uint64_t next = (head >> 32) << 32 | (segment + 1);
-                if (skep_cas(&shared->head_segment, &head, next))
+                if (skep_cas(&shared->head_segment, &head, next)) {
+                        PROBE("queue.head_segment");
                         head = next;
+                }
         }
 }
 
@@ -74,7 +77,7 @@ static void wake_others(skep_queue *queue, const struct taken *taken)
         struct shm_queue *shared = queue->shared;
         if (queue->capacity)
                 event_notify(&shared->not_full, 1);
-        if (skep_load32_relaxed(&shared->not_empty) & EVENT_WAITERS && ring_peek(taken->ring) == RING_DONE)
+        if (skep_load32_ordered(&shared->not_empty) & EVENT_WAITERS && ring_peek(taken->ring) == RING_DONE)
                 event_wake(&shared->not_empty, 1); /* wake one, who wakes the next */
 }
 

@@ -6,6 +6,7 @@
  * A producer that dies before FULL leaves slot and intent: the claim is taken back, the slot skipped.  After it: nothing to do.
  */
 #include "array/array.h"
+#include "base/probe.h"
 #include "claim/bundle.h"
 #include "queue/queue.h"
 #include "sync/wait.h"
@@ -45,6 +46,7 @@ static int place_claim(skep_queue *queue, struct skep_agent *agent, struct place
                         return -EAGAIN;
                 if (result == RING_SEALED) {
                         skep_store_relaxed(&shared->tail_segment, ++segment);
+                        PROBE("queue.tail_segment");
                         continue;
                 }
                 int added = segment + 1 < QUEUE_SEGMENTS ? 0 : -ENOSPC;

@@ -6,6 +6,9 @@
  *
  * CRASH.  dies                                       found as                         repaired by
  *         making a ring, before linking it           intent LINK, word not the block  reaper: block freed
+ *         between a new ring and tail_segment        tail_segment behind              the next producer finds the ring before it sealed
+ *         between sealed and head_segment            head_segment behind              the next consumer, likewise
+ *         putting back, before head_segment falls    RETURNED in a ring left behind   the reaper lowers head_segment to 0
  *         in a slot                                  ring.c's table                   ring_recover()
  *         between a slot's ring and its claims       intent HOLD, LINK, DROP          claim/recover.c, before the slots
  *         destroying                                 queue RETIRED(dead)              reaper goes on: each ring is drained, unlinked, dropped
@@ -150,7 +153,8 @@ int skep_queue_attach(skep_hive *hive, skep_block reference, skep_queue **ret_qu
         int result = agent_self(hive, &agent);
         struct shm_block *block = claim_find(hive, reference.offset, reference.serial);
         if (result == 0)
-                result = !block || !reference.serial ? -ESTALE : block->kind != BLOCK_QUEUE ? -EPROTOTYPE : claim_ref(agent, block, (uint32_t)reference.serial);
+                result = !block || !reference.serial ? -ESTALE
+                         : claim_kind(block) != BLOCK_QUEUE ? -EPROTOTYPE : claim_ref(agent, block, (uint32_t)reference.serial);
         return result < 0 ? result : queue_new(agent, block, ret_queue);
 }
 
@@ -239,7 +243,7 @@ static int ring_of_block(skep_hive *hive, struct shm_block *block, struct ring *
 {
         uint64_t bytes;
         void *memory = block ? heap_data(hive, block, &bytes) : NULL;
-        return memory && block->kind == BLOCK_RING ? ring_open(memory, bytes, ret_ring) : -EBADMSG;
+        return memory && claim_kind(block) == BLOCK_RING ? ring_open(memory, bytes, ret_ring) : -EBADMSG;
 }
 
 /* A message put back may lie in a ring that getters have left behind: let them begin at the first again. */
@@ -266,8 +270,10 @@ void queue_head_lower(struct shm_queue *shared, uint32_t segment)
 {
         uint64_t head = skep_load(&shared->head_segment);
         while ((uint32_t)head > segment)
-                if (skep_cas(&shared->head_segment, &head, ((head >> 32) + 1) << 32 | segment))
+                if (skep_cas(&shared->head_segment, &head, ((head >> 32) + 1) << 32 | segment)) {
+                        PROBE("queue.head_lowered");
                         return;
+                }
 }
 
 static void ring_drain(struct skep_agent *agent, const struct ring *ring)
@@ -313,10 +319,11 @@ static uint64_t queue_verify(skep_hive *hive, struct shm_block *block)
 {
         uint64_t bytes, problems = 0;
         const struct shm_queue *shared = heap_data(hive, block, &bytes);
-        if (!shared || bytes < sizeof *shared || !shared->slot_bytes || shared->slot_bytes > 4096)
+        uint64_t slot_bytes = shared && bytes >= sizeof *shared ? skep_glance(&shared->slot_bytes) : 0;
+        if (!slot_bytes || slot_bytes > 4096)
                 return 1;
         for (uint32_t i = 0; i < QUEUE_SEGMENTS; i++) {
-                uint64_t offset = skep_load(&shared->segments[i]);
+                uint64_t offset = skep_glance(&shared->segments[i]);
                 struct ring ring;
                 if (!offset)
                         continue;
@@ -327,9 +334,10 @@ static uint64_t queue_verify(skep_hive *hive, struct shm_block *block)
                 problems += ring_verify(&ring, hive);
                 for (uint64_t at = 0; at < ring.count; at++) {
                         const struct shm_slot *slot = ring_slot(&ring, at);
-                        enum slot_phase phase = slot_phase(skep_load(&slot->word));
-                        if ((phase == SLOT_FULL || phase == SLOT_RETURNED) && slot->block)
-                                problems += !claim_find(hive, slot->block, 0);
+                        enum slot_phase phase = slot_phase(skep_glance(&slot->word));
+                        uint64_t held = skep_glance(&slot->block);
+                        if ((phase == SLOT_FULL || phase == SLOT_RETURNED) && held)
+                                problems += !claim_find(hive, held, 0);
                 }
         }
         return problems;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queue_test.c - order, limits, kinds and loans of queues. */
 #include "queue/queue.h"
+#include "support/suite.h"
 
 #include <check.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <skep/skep.h>
@@ -150,6 +153,279 @@ START_TEST(reserved_memory_is_committed_or_abandoned)
 }
 END_TEST
 
+static int commit_text(uint32_t kind, const char *text)
+{
+        struct skep_loan loan;
+        int result = skep_queue_reserve(queue, strlen(text), &loan);
+        if (result < 0)
+                return result;
+        memcpy(loan.data, text, strlen(text));
+        result = skep_queue_commit(&loan, kind, strlen(text), skep_nowait());
+        if (result < 0)
+                skep_queue_abandon(&loan);
+        return result;
+}
+
+static uint64_t block_count(void)
+{
+        struct skep_hive_stat stat;
+        ck_assert_int_eq(skep_hive_stat(hive, &stat), 0);
+        return stat.blocks;
+}
+
+START_TEST(a_pickle_is_refused_by_name_and_stays_until_it_is_borrowed)
+{
+        char buffer[64];
+        struct skep_bytes message;
+        struct skep_loan loan;
+        skep_array *array;
+        size_t bytes;
+        ck_assert_int_eq(commit_text(SKEP_MESSAGE_PICKLE, "\x80\x05N."), 0);
+        ck_assert_int_eq(put(queue, 2), 0);
+        ck_assert_int_eq(skep_queue_get(queue, buffer, sizeof buffer, &bytes, skep_nowait()), -EPROTOTYPE);
+        ck_assert_int_eq(skep_queue_get_array(queue, &array, skep_nowait()), -EPROTOTYPE);
+        ck_assert_int_eq(skep_queue_get_many(queue, buffer, sizeof buffer, &message, 1, &bytes, skep_nowait()), -EPROTOTYPE);
+        ck_assert_uint_eq(skep_queue_size(queue), 2);
+        ck_assert_int_eq(skep_queue_borrow(queue, &loan, skep_nowait()), 0);
+        ck_assert_uint_eq(loan.kind, SKEP_MESSAGE_PICKLE);
+        ck_assert_uint_eq(loan.bytes, 4);
+        ck_assert_mem_eq(loan.data, "\x80\x05N.", 4);
+        ck_assert_int_eq(skep_loan_array(&loan, &array), -EPROTOTYPE);
+        skep_queue_give_back(&loan);
+        ck_assert_int_eq(get(queue), 2);
+}
+END_TEST
+
+START_TEST(get_many_ends_before_a_message_of_another_kind_or_one_too_long)
+{
+        char buffer[64];
+        struct skep_bytes messages[3];
+        size_t count;
+        ck_assert_int_eq(put(queue, 1), 0);
+        ck_assert_int_eq(commit_text(SKEP_MESSAGE_PICKLE, "N."), 0);
+        ck_assert_int_eq(put(queue, 3), 0);
+        ck_assert_int_eq(skep_queue_get_many(queue, buffer, sizeof buffer, messages, 3, &count, skep_nowait()), 0);
+        ck_assert_uint_eq(count, 1);
+        ck_assert_int_eq(skep_queue_drain(queue, NULL), 0);
+        for (uint32_t i = 0; i < 3; i++)
+                ck_assert_int_eq(put(queue, i), 0);
+        ck_assert_int_eq(skep_queue_get_many(queue, buffer, 13, messages, 3, &count, skep_nowait()), 0); /* 0..3, 8..11, then 16 */
+        ck_assert_uint_eq(count, 2);
+        ck_assert_int_eq(get(queue), 2);
+}
+END_TEST
+
+START_TEST(a_drain_drops_all_kinds_and_their_blocks)
+{
+        static char text[5000];
+        struct skep_loan loan;
+        skep_array *array;
+        uint64_t count = 99, before = block_count();
+        ck_assert_int_eq(skep_queue_drain(queue, &count), 0);
+        ck_assert_uint_eq(count, 0);
+        ck_assert_int_eq(skep_array_create(hive, SKEP_ARRAY_OPTIONS(.element = SKEP_ELEMENT_U8), &array), 0);
+        ck_assert_int_eq(put(queue, 1), 0);
+        ck_assert_int_eq(skep_queue_borrow(queue, &loan, skep_nowait()), 0); /* is not there to be dropped */
+        ck_assert_int_eq(skep_queue_put(queue, text, sizeof text, skep_nowait()), 0);
+        ck_assert_int_eq(skep_queue_put_array(queue, array, skep_nowait()), 0);
+        array = skep_array_unref(array);
+        ck_assert_uint_eq(block_count(), before + 2);
+        ck_assert_int_eq(skep_queue_drain(queue, &count), 0);
+        ck_assert_uint_eq(count, 2);
+        ck_assert_uint_eq(block_count(), before);
+        skep_queue_put_back(&loan);
+        ck_assert_int_eq(skep_queue_close(queue), 0);
+        ck_assert_int_eq(skep_queue_drain(queue, &count), 0); /* a closed one too */
+        ck_assert_uint_eq(count, 1);
+        ck_assert_int_eq(get(queue), -ESHUTDOWN);
+}
+END_TEST
+
+START_TEST(an_unbounded_queue_is_drained_over_all_its_rings)
+{
+        skep_queue *other;
+        uint64_t count;
+        ck_assert_int_eq(skep_queue_create(hive, NULL, &other), 0);
+        for (uint32_t i = 0; i < 3000; i++)
+                ck_assert_int_eq(put(other, i), 0);
+        ck_assert_uint_eq(skep_queue_size(other), 3000);
+        ck_assert_int_eq(skep_queue_drain(other, &count), 0);
+        ck_assert_uint_eq(count, 3000);
+        ck_assert_uint_eq(skep_queue_size(other), 0);
+        ck_assert_int_eq(put(other, 5), 0);
+        ck_assert_int_eq(get(other), 5);
+        skep_queue_unref(other);
+}
+END_TEST
+
+START_TEST(a_message_put_back_is_found_in_a_ring_that_was_left_behind)
+{
+        enum { RING = QUEUE_FIRST_SLOTS };
+        skep_queue *other;
+        struct skep_loan loan;
+        ck_assert_int_eq(skep_queue_create(hive, NULL, &other), 0);
+        for (uint32_t i = 0; i < RING + 3; i++)
+                ck_assert_int_eq(put(other, i), 0);
+        for (uint32_t i = 0; i < RING - 1; i++)
+                ck_assert_int_eq(get(other), i);
+        ck_assert_int_eq(skep_queue_borrow(other, &loan, skep_nowait()), 0); /* the first ring's last */
+        ck_assert_int_eq(get(other), RING);
+        skep_queue_put_back(&loan);
+        ck_assert_uint_eq(skep_queue_size(other), 3);
+        ck_assert_int_eq(get(other), RING - 1);
+        ck_assert_int_eq(get(other), RING + 1);
+        ck_assert_int_eq(get(other), RING + 2);
+        ck_assert_int_eq(get(other), -ETIMEDOUT);
+        skep_queue_unref(other);
+}
+END_TEST
+
+START_TEST(what_is_wrong_with_a_commit_leaves_the_loan)
+{
+        struct skep_loan loan;
+        uint64_t before = block_count();
+        ck_assert_int_eq(skep_queue_reserve(queue, 300, &loan), 0);
+        ck_assert_int_eq(skep_queue_commit(&loan, SKEP_MESSAGE_BYTES, 301, skep_nowait()), -EINVAL);
+        ck_assert_int_eq(skep_queue_commit(&loan, SKEP_MESSAGE_ARRAY, 8, skep_nowait()), -EINVAL);
+        ck_assert_int_eq(skep_queue_commit(&loan, 0, 8, skep_nowait()), -EINVAL);
+        for (uint32_t i = 0; i < 3; i++)
+                ck_assert_int_eq(put(queue, i), 0);
+        ck_assert_int_eq(skep_queue_commit(&loan, SKEP_MESSAGE_BYTES, 8, skep_nowait()), -ETIMEDOUT);
+        ck_assert_int_eq(get(queue), 0);
+        memset(loan.data, 0, 300);
+        ck_assert_int_eq(skep_queue_commit(&loan, SKEP_MESSAGE_BYTES, 0, skep_nowait()), 0); /* an empty message is one */
+        ck_assert_int_eq(skep_queue_commit(&loan, SKEP_MESSAGE_BYTES, 0, skep_nowait()), -EINVAL);
+        skep_queue_abandon(&loan); /* ended: nothing happens */
+        ck_assert_int_eq(get(queue), 1);
+        ck_assert_int_eq(get(queue), 2);
+        size_t bytes = 9;
+        ck_assert_int_eq(skep_queue_get(queue, NULL, 0, &bytes, skep_nowait()), 0);
+        ck_assert_uint_eq(bytes, 0);
+        ck_assert_uint_eq(block_count(), before);
+}
+END_TEST
+
+START_TEST(a_closed_queue_lends_nothing_and_takes_no_loan)
+{
+        struct skep_loan loan, other;
+        uint64_t before = block_count();
+        ck_assert_int_eq(skep_queue_reserve(queue, 300, &loan), 0);
+        ck_assert_int_eq(skep_queue_close(queue), 0);
+        ck_assert_int_eq(skep_queue_reserve(queue, 300, &other), -ESHUTDOWN);
+        ck_assert_int_eq(skep_queue_commit(&loan, SKEP_MESSAGE_BYTES, 8, skep_forever()), -ESHUTDOWN);
+        skep_queue_abandon(&loan);
+        skep_queue_abandon(&loan);
+        ck_assert_uint_eq(block_count(), before);
+        ck_assert_int_eq(skep_hive_verify(hive, NULL), 0);
+}
+END_TEST
+
+START_TEST(a_full_hive_refuses_a_long_message_and_takes_it_when_something_is_freed)
+{
+        static char text[5000];
+        skep_block blocks[2000];
+        struct skep_loan loan;
+        size_t bytes;
+        int count = 0;
+        ck_assert_int_eq(skep_queue_put(queue, text, sizeof text, skep_nowait()), 0);
+        while (skep_block_alloc(hive, 1u << 20, 0, &blocks[count]) == 0)
+                count++;
+        while (skep_block_alloc(hive, sizeof text, 0, &blocks[count]) == 0)
+                count++;
+        ck_assert_int_eq(skep_queue_put(queue, text, sizeof text, skep_nowait()), -ENOSPC);
+        ck_assert_int_eq(skep_queue_reserve(queue, sizeof text, &loan), -ENOSPC);
+        ck_assert_int_eq(put(queue, 1), 0); /* short ones lie in their slots */
+        ck_assert_int_eq(skep_queue_get(queue, text, sizeof text, &bytes, skep_nowait()), 0);
+        ck_assert_int_eq(skep_queue_put(queue, text, sizeof text, skep_nowait()), 0);
+        ck_assert_uint_eq(skep_queue_size(queue), 2);
+}
+END_TEST
+
+START_TEST(loans_end_once_and_belong_to_their_thread)
+{
+        struct skep_loan loan, copy;
+        ck_assert_int_eq(put(queue, 7), 0);
+        ck_assert_int_eq(put(queue, 8), 0);
+        ck_assert_int_eq(skep_queue_borrow(queue, &loan, skep_nowait()), 0);
+        copy = loan;
+        pid_t pid = fork();
+        if (pid == 0) { /* loans stay with the parent */
+                skep_queue_give_back(&copy);
+                _exit(0);
+        }
+        waitpid(pid, NULL, 0);
+        skep_queue_give_back(&loan);
+        skep_queue_give_back(&loan);
+        copy.state = 2;
+        skep_queue_put_back(&copy); /* a stale copy of it changes nothing */
+        ck_assert_int_eq(get(queue), 8);
+        ck_assert_int_eq(get(queue), -ETIMEDOUT);
+}
+END_TEST
+
+static void *consume(void *seen)
+{
+        uint32_t value;
+        size_t bytes;
+        *(int *)seen = skep_queue_get(queue, &value, sizeof value, &bytes, skep_within_ns(INT64_C(10000000000)));
+        return NULL;
+}
+
+/* Woken, not looking by itself after a slice: in the mean of ten. */
+START_TEST(a_sleeping_consumer_is_woken_by_a_put_and_by_a_close)
+{
+        struct timespec before, after;
+        int64_t waited_ns = 0;
+        int seen;
+        for (int i = 0; i < 10; i++) {
+                pthread_t thread;
+                seen = 1;
+                ck_assert_int_eq(pthread_create(&thread, NULL, consume, &seen), 0);
+                while (!(skep_load32(&queue->shared->not_empty) & 1))
+                        usleep(100);
+                usleep(2000); /* asleep now; the rest of its slice is 48 ms */
+                clock_gettime(CLOCK_MONOTONIC, &before);
+                ck_assert_int_eq(i < 9 ? put(queue, 1) : skep_queue_close(queue), 0);
+                pthread_join(thread, NULL);
+                clock_gettime(CLOCK_MONOTONIC, &after);
+                waited_ns += (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
+                ck_assert_int_eq(seen, i < 9 ? 0 : -ESHUTDOWN);
+        }
+        ck_assert_int_lt(waited_ns / 10, 20000000);
+}
+END_TEST
+
+static void *produce(void *result)
+{
+        uint32_t value = 4;
+        *(int *)result = skep_queue_put(queue, &value, sizeof value, skep_within_ns(INT64_C(10000000000)));
+        return NULL;
+}
+
+START_TEST(a_sleeping_producer_is_woken_by_a_get)
+{
+        struct timespec before, after;
+        int64_t waited_ns = 0;
+        int result;
+        for (uint32_t i = 0; i < 3; i++)
+                ck_assert_int_eq(put(queue, i), 0);
+        for (int i = 0; i < 10; i++) {
+                pthread_t thread;
+                ck_assert_int_eq(pthread_create(&thread, NULL, produce, &result), 0);
+                while (!(skep_load32(&queue->shared->not_full) & 1))
+                        usleep(100);
+                usleep(2000);
+                clock_gettime(CLOCK_MONOTONIC, &before);
+                ck_assert_int_ge(get(queue), 0);
+                pthread_join(thread, NULL);
+                clock_gettime(CLOCK_MONOTONIC, &after);
+                waited_ns += (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
+                ck_assert_int_eq(result, 0);
+        }
+        ck_assert_int_lt(waited_ns / 10, 20000000);
+}
+END_TEST
+
 START_TEST(many_go_in_order)
 {
         uint32_t values[4] = {1, 2, 3, 4};
@@ -249,13 +525,20 @@ int main(void)
         tcase_add_test(tests, a_loan_is_given_back_or_put_back);
         tcase_add_test(tests, reserved_memory_is_committed_or_abandoned);
         tcase_add_test(tests, a_message_keeps_what_it_mentions);
+        tcase_add_test(tests, a_pickle_is_refused_by_name_and_stays_until_it_is_borrowed);
+        tcase_add_test(tests, get_many_ends_before_a_message_of_another_kind_or_one_too_long);
+        tcase_add_test(tests, a_drain_drops_all_kinds_and_their_blocks);
+        tcase_add_test(tests, an_unbounded_queue_is_drained_over_all_its_rings);
+        tcase_add_test(tests, a_message_put_back_is_found_in_a_ring_that_was_left_behind);
+        tcase_add_test(tests, what_is_wrong_with_a_commit_leaves_the_loan);
+        tcase_add_test(tests, a_closed_queue_lends_nothing_and_takes_no_loan);
+        tcase_add_test(tests, a_full_hive_refuses_a_long_message_and_takes_it_when_something_is_freed);
+        tcase_add_test(tests, loans_end_once_and_belong_to_their_thread);
+        tcase_add_test(tests, a_sleeping_consumer_is_woken_by_a_put_and_by_a_close);
+        tcase_add_test(tests, a_sleeping_producer_is_woken_by_a_get);
         tcase_add_test(tests, many_go_in_order);
         tcase_add_test(tests, the_descriptor_is_readable_while_there_are_messages);
         tcase_add_test(tests, a_queue_is_found_by_name_and_by_reference_until_it_is_gone);
         suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(suite);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lock_test.c - the lock between processes: exclusion, news of a death, bad use. */
+#include "support/suite.h"
+
 #include <check.h>
 #include <errno.h>
 #include <signal.h>
@@ -142,9 +144,5 @@ int main(void)
         tcase_add_test(all, a_held_lock_is_refused_in_time_and_a_free_one_cannot_be_released);
         tcase_add_test(all, a_lock_is_found_by_name_and_by_reference_and_not_as_another_kind);
         suite_add_tcase(suite, all);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return suite_run(suite);
 }

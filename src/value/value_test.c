@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* value_test.c - shared scalars and arrays: every width, several processes, waiting, bad use. */
+#include "support/suite.h"
+
 #include <check.h>
 #include <errno.h>
 #include <signal.h>
@@ -229,9 +231,5 @@ int main(void)
         tcase_add_test(all, a_locked_value_keeps_others_out);
         tcase_add_test(all, bad_use_is_refused);
         suite_add_tcase(suite, all);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return suite_run(suite);
 }

@@ -2,36 +2,37 @@
 /*
  * step_test.c - die after any instruction: nothing is lost, whatever state of the hive a death leaves.
  *
- * A child runs an operation under ptrace, one instruction at a time.  Whenever an instruction changed the hive, its bytes are
- * copied into another file: there all members are dead, as nobody holds a byte of it.  We join the copy, reap, and check it
- * as point_test.c does.  So states that SIGKILL can leave are looked at that no probe marks.  A forked child is stepped through
- * to its end before its parent goes on.  Loops that fill memory are looked at now and then, and an instruction that was
- * passed often without changing anything is looked behind at every eighth passing only.
- * ctest: timeout 120
+ * Only a store changes the hive.  A child runs an operation under ptrace with the hive mapped read-only: each store faults,
+ * is allowed for one instruction, and if it changed anything, the hive's bytes are copied into another file.  There all members
+ * are dead, as nobody holds a byte of it.  We join the copy, reap, and check it as point_test.c does.  So states that SIGKILL
+ * can leave are looked at that no probe marks.  A forked child is followed to its end before its parent goes on.  Loops that
+ * fill memory are looked at now and then.  An operation that maps the hive once more is stepped through instruction by
+ * instruction until it has.
+ * ctest: timeout=120
  */
 #include "hive/hive.h"
+#include "support/suite.h"
 #include "support/world.h"
 
 #include <check.h>
 #include <elf.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define STEPS_MAX 400000u
+#define STEPS_MAX 1000000u
 #define LOOP_LOOKS 64u /* of a loop, every so many passings are looked at */
 #define CANNOT_TRACE 77
-#define QUIET_PASSINGS 32u /* so often without a change: compare every QUIET_LOOKS-th passing */
-#define QUIET_LOOKS 8u
-#define QUIET_SLOTS 65536u
 
 extern const char __executable_start; /* by the linker */
 
@@ -43,7 +44,6 @@ struct stepper {
         uint64_t steps, changes, looks;
         uint64_t address; /* next instruction */
         uint64_t changed_at, passings;
-        uint32_t quiet[QUIET_SLOTS]; /* passings without a change, by address */
 };
 
 static uint64_t instruction_of(pid_t pid)
@@ -98,75 +98,160 @@ static void look(struct stepper *stepper, bool finished)
         stepper->looks++;
 }
 
-/* After an instruction. */
+/* After an instruction at @p before. */
 static void look_if_new(struct stepper *stepper, uint64_t before)
 {
         if (stepper->address == before && stepper->steps % LOOP_LOOKS) /* a string instruction goes on */
                 return;
-        uint32_t *quiet = &stepper->quiet[stepper->address % QUIET_SLOTS];
-        if (++*quiet > QUIET_PASSINGS && *quiet % QUIET_LOOKS)
-                return;
         if (!changed(stepper))
                 return;
-        *quiet = 0;
         stepper->changes++;
-        stepper->passings = stepper->address == stepper->changed_at ? stepper->passings + 1 : 0;
-        stepper->changed_at = stepper->address;
+        stepper->passings = before == stepper->changed_at ? stepper->passings + 1 : 0;
+        stepper->changed_at = before;
         if (stepper->passings % LOOP_LOOKS == 0)
                 look(stepper, false);
 }
 
-static void step_to_end(struct stepper *stepper, pid_t pid);
+/* --- the child's side: the hive is read-only but for one instruction at a time ------------------------------------------------ */
 
-static void step_forked(struct stepper *stepper, pid_t pid)
+/* Stepped through at each store: no sanitizer's code in them. */
+#define BARE __attribute__((no_sanitize("address", "undefined")))
+
+static struct {
+        void *base;
+        size_t bytes;
+} guarded[2];
+
+BARE static void guard(int protection)
 {
-        unsigned long child;
-        int status;
-        ck_assert_int_eq(ptrace(PTRACE_GETEVENTMSG, pid, NULL, &child), 0);
-        ck_assert_int_eq(waitpid((pid_t)child, &status, __WALL), (pid_t)child);
-        if (WIFSTOPPED(status))
-                step_to_end(stepper, (pid_t)child);
+        for (int i = 0; i < 2; i++)
+                if (guarded[i].base && syscall(SYS_mprotect, guarded[i].base, guarded[i].bytes, protection) < 0)
+                        guarded[i].base = NULL; /* it has been unmapped */
 }
 
-/* Until it stops itself or ends. */
-static void step_to_end(struct stepper *stepper, pid_t pid)
+BARE static void on_store(int number, siginfo_t *info, void *context)
 {
-        int deliver = 0;
-        while (stepper->steps++ < STEPS_MAX) {
-                uint64_t before = instruction_of(pid);
-                int status;
-                ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, pid, NULL, (void *)(intptr_t)deliver), 0);
-                ck_assert_int_eq(waitpid(pid, &status, __WALL), pid);
-                if (!WIFSTOPPED(status)) {
-                        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: ended with %x", stepper->operation->name, status);
-                        return;
-                }
-                if (WSTOPSIG(status) == SIGSTOP)
-                        return;
-                deliver = WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status);
-                stepper->address = instruction_of(pid);
-                if (status >> 16 == PTRACE_EVENT_FORK || status >> 16 == PTRACE_EVENT_CLONE || status >> 16 == PTRACE_EVENT_VFORK)
-                        step_forked(stepper, pid);
-                look_if_new(stepper, before);
-        }
-        ck_abort_msg("%s: more than %u instructions", stepper->operation->name, STEPS_MAX);
+        (void)context;
+        bool ours = false;
+        for (int i = 0; i < 2; i++)
+                ours |= guarded[i].base && (uintptr_t)info->si_addr - (uintptr_t)guarded[i].base < guarded[i].bytes;
+        if (!ours)
+                signal(number, SIG_DFL); /* it happens again, and is fatal */
+        guard(PROT_READ | PROT_WRITE);
+}
+
+BARE static void on_stored(int number)
+{
+        (void)number;
+        guard(PROT_READ);
+}
+
+/* SIGUSR2 tells the tracer that stepping is over. */
+static void on_mapped(const skep_hive *hive)
+{
+        guarded[1].base = hive->base;
+        guarded[1].bytes = hive->capacity_bytes;
+        guard(PROT_READ);
+        raise(SIGUSR2);
 }
 
 static void child(struct stepper *stepper)
 {
         if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
                 _exit(CANNOT_TRACE);
+        sigaction(SIGSEGV, &(const struct sigaction){.sa_sigaction = on_store, .sa_flags = SA_SIGINFO}, NULL);
+        signal(SIGUSR1, on_stored);
+        signal(SIGUSR2, SIG_IGN);
+        world_mapped = on_mapped;
+        guarded[0].base = stepper->world.hive->base;
+        guarded[0].bytes = stepper->world.hive->capacity_bytes;
         raise(SIGSTOP);
+        guard(PROT_READ);
         stepper->operation->run(&stepper->world);
         raise(SIGSTOP);
         _exit(0);
+}
+
+/* --- the tracer's side -------------------------------------------------------------------------------------------------------- */
+
+static void run_to_end(struct stepper *stepper, pid_t pid);
+
+/* @return status of the stop, 0 at the end */
+static int resume(struct stepper *stepper, pid_t pid, enum __ptrace_request how, int deliver)
+{
+        int status;
+        ck_assert_msg(stepper->steps++ < STEPS_MAX, "%s: more than %u stops", stepper->operation->name, STEPS_MAX);
+        ck_assert_int_eq(ptrace(how, pid, NULL, (void *)(intptr_t)deliver), 0);
+        ck_assert_int_eq(waitpid(pid, &status, __WALL), pid);
+        if (WIFSTOPPED(status))
+                return status;
+        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: ended with %x", stepper->operation->name, status);
+        return 0;
+}
+
+static bool is_fork(int status)
+{
+        return status >> 16 == PTRACE_EVENT_FORK || status >> 16 == PTRACE_EVENT_CLONE || status >> 16 == PTRACE_EVENT_VFORK;
+}
+
+static void follow_forked(struct stepper *stepper, pid_t pid)
+{
+        unsigned long child;
+        int status;
+        ck_assert_int_eq(ptrace(PTRACE_GETEVENTMSG, pid, NULL, &child), 0);
+        ck_assert_int_eq(waitpid((pid_t)child, &status, __WALL), (pid_t)child);
+        if (WIFSTOPPED(status))
+                run_to_end(stepper, (pid_t)child);
+}
+
+/* Through the handler that lets it, and then the instruction itself, again and again if it repeats. @return what to deliver next */
+static int step_store(struct stepper *stepper, pid_t pid)
+{
+        uint64_t store = instruction_of(pid);
+        int status = resume(stepper, pid, PTRACE_SINGLESTEP, SIGSEGV);
+        while (status && (stepper->address = instruction_of(pid)) != store)
+                status = resume(stepper, pid, PTRACE_SINGLESTEP, 0);
+        do {
+                status = resume(stepper, pid, PTRACE_SINGLESTEP, 0);
+                ck_assert_msg(status && WSTOPSIG(status) == SIGTRAP, "%s: a store ended with %x", stepper->operation->name, status);
+                stepper->address = instruction_of(pid);
+                look_if_new(stepper, store);
+        } while (stepper->address == store);
+        return SIGUSR1;
+}
+
+/* Until it stops itself or ends. */
+static void run_to_end(struct stepper *stepper, pid_t pid)
+{
+        bool step = stepper->operation->maps;
+        int deliver = 0, status;
+        for (;;) {
+                uint64_t before = stepper->address = instruction_of(pid);
+                status = resume(stepper, pid, step ? PTRACE_SINGLESTEP : PTRACE_CONT, deliver);
+                if (!status || WSTOPSIG(status) == SIGSTOP)
+                        return;
+                deliver = WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status);
+                step = step && deliver != SIGUSR2;
+                if (is_fork(status))
+                        follow_forked(stepper, pid);
+                else if (deliver == SIGSEGV)
+                        deliver = step_store(stepper, pid);
+                else if (step) {
+                        stepper->address = instruction_of(pid);
+                        look_if_new(stepper, before);
+                }
+        }
 }
 
 START_TEST(death_after_any_instruction_loses_nothing)
 {
         static struct stepper stepper;
         stepper.operation = &operations[_i];
-        world_make(&stepper.world);
+        cpu_set_t cpus;
+        CPU_ZERO(&cpus);
+        CPU_SET((unsigned)sched_getcpu(), &cpus);
+        (void)sched_setaffinity(0, sizeof cpus, &cpus); /* the two take turns: half the time on one core */
+        world_make(&stepper.world, stepper.operation);
         stepper.last = calloc(1, stepper.world.hive->capacity_bytes);
         pid_t pid = fork();
         ck_assert_int_ge(pid, 0);
@@ -183,12 +268,12 @@ START_TEST(death_after_any_instruction_loses_nothing)
                          0);
         (void)changed(&stepper);
         look(&stepper, false);
-        step_to_end(&stepper, pid);
+        run_to_end(&stepper, pid);
         (void)changed(&stepper);
         look(&stepper, true);
         kill(pid, SIGKILL);
         waitpid(pid, &status, 0);
-        printf("step: %-26s %7llu instructions, %5llu changed the hive, %5llu states looked at\n", stepper.operation->name,
+        printf("step: %-26s %7llu stops, %5llu changed the hive, %5llu states looked at\n", stepper.operation->name,
                (unsigned long long)stepper.steps, (unsigned long long)stepper.changes, (unsigned long long)stepper.looks);
         free(stepper.last);
         world_leave(&stepper.world);
@@ -203,9 +288,5 @@ int main(void)
         tcase_set_timeout(steps, 100);
         tcase_add_loop_test(steps, death_after_any_instruction_loses_nothing, 0, operation_count);
         suite_add_tcase(suite, steps);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return suite_run(suite);
 }

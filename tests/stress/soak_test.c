@@ -8,11 +8,12 @@
  * A hang ends in an alarm that prints who waits for what.
  *
  * SKEP_SOAK_SECONDS (4): how long.  SKEP_SOAK_SEED: the seed, which is printed; kernel scheduling is not repeated by it.
- * ctest: timeout 120
+ * ctest: timeout=120
  */
 #include "hive/hive.h"
 #include "member/member.h"
 #include "queue/queue.h"
+#include "support/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -482,9 +483,5 @@ int main(void)
         tcase_set_timeout(soak, 0); /* the alarm says more */
         tcase_add_test(soak, nothing_is_lost_while_members_are_killed);
         suite_add_tcase(suite, soak);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return suite_run(suite);
 }

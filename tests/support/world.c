@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* world.c - operations that members die in, and the check of what they leave (world.h). */
-#include "world.h"
+#include "support/world.h"
+
+#include "base/probe.h"
 
 #include <check.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +14,8 @@
 #include <unistd.h>
 
 #define LONG_BYTES 400
-#define RUN_BYTES 100000
+#define RUN_BYTES 70000
+#define DRAINED_MORE 3
 
 static void must(int result, const char *what)
 {
@@ -65,9 +70,31 @@ static int32_t take(skep_queue *queue)
         return value;
 }
 
-void world_make(struct world *world)
+static void drain(skep_queue *unbounded)
 {
-        MUST(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 8u << 20, .agent_max = 32, .member_max = 16), &world->hive));
+        for (uint32_t i = 0; i < DRAINED_MORE; i++)
+                put_bytes(unbounded, WORLD_UNBOUNDED + i, 8);
+        for (int i = 0; i < WORLD_UNBOUNDED; i++)
+                ck_assert_int_eq(take(unbounded), i);
+}
+
+/* A member runs the victim's part and dies, where that says or at its end. */
+static void victim_dies(struct world *world, void (*victim)(struct world *))
+{
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+                victim(world);
+                kill(getpid(), SIGKILL);
+        }
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "the victim ended with %x", status);
+}
+
+void world_make(struct world *world, const struct operation *operation)
+{
+        MUST(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 8u << 20, .warm_max_bytes = 5u << 16, .agent_max = 32, .member_max = 16),
+                              &world->hive));
         MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.name = "q", .capacity = 8), &world->queue));
         MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.name = "u"), &world->unbounded));
         MUST(skep_lock_create(world->hive, "l", &world->lock));
@@ -80,6 +107,10 @@ void world_make(struct world *world)
         put_bytes(world->queue, 4, 4);
         for (uint32_t i = 0; i < WORLD_UNBOUNDED; i++)
                 put_bytes(world->unbounded, i, 8);
+        if (operation->drained)
+                drain(world->unbounded);
+        if (operation->victim)
+                victim_dies(world, operation->victim);
 }
 
 void world_leave(struct world *world)
@@ -121,12 +152,16 @@ static void check_queue(skep_hive *hive, const struct operation *operation, bool
 static void check_unbounded(skep_hive *hive, const struct operation *operation, bool finished, const char *where)
 {
         skep_queue *queue;
-        int count = 0;
+        int next = operation->drained ? WORLD_UNBOUNDED : 0, end = WORLD_UNBOUNDED + (operation->drained ? DRAINED_MORE : 0), gone = 0;
         MUST(skep_queue_open(hive, "u", &queue));
-        for (int32_t value; (value = take(queue)) >= 0; count++)
-                ck_assert_msg(value == count, "%s: %d instead of %d at %s", operation->name, value, count, where);
-        int put = count - WORLD_UNBOUNDED;
+        for (int32_t value; (value = take(queue)) >= 0; next = value + 1) {
+                ck_assert_msg(value >= next, "%s: %d after %d at %s", operation->name, value, next - 1, where);
+                gone += value - next;
+        }
+        int put = next - end;
         ck_assert_msg(put >= (finished ? operation->unbounded_puts : 0) && put <= operation->unbounded_puts, "%s: %d put at %s", operation->name, put,
+                      where);
+        ck_assert_msg(gone >= (finished ? operation->unbounded_gets : 0) && gone <= operation->unbounded_gets, "%s: %d gone at %s", operation->name, gone,
                       where);
         for (uint32_t i = 0; i < 600; i++)
                 put_bytes(queue, i, 8);
@@ -236,6 +271,14 @@ static void grow_queue(struct world *world)
                 put_bytes(world->unbounded, WORLD_UNBOUNDED + i, 8);
 }
 
+static void put_back_into_the_ring_before(struct world *world)
+{
+        struct skep_loan loan;
+        MUST(skep_queue_borrow(world->unbounded, &loan, skep_nowait()));
+        take(world->unbounded);
+        skep_queue_put_back(&loan);
+}
+
 static void blocks_come_and_go(struct world *world)
 {
         skep_block small, page, run;
@@ -249,15 +292,21 @@ static void blocks_come_and_go(struct world *world)
         MUST(skep_block_unref(world->hive, page));
         MUST(skep_block_unref(world->hive, small));
         MUST(skep_block_unref(world->hive, run));
+        MUST(skep_block_alloc(world->hive, 500000, 0, &run)); /* finds two pieces to merge */
+        MUST(skep_block_unref(world->hive, run));             /* more than is kept warm */
 }
 
 static void queue_comes_and_goes(struct world *world)
 {
         skep_queue *queue;
+        size_t bytes;
         MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.capacity = 4), &queue));
+        if (skep_queue_get(queue, NULL, 0, &bytes, skep_within_ns(1000000)) != -ETIMEDOUT)
+                abort();
         put_bytes(queue, 1, 8);
         put_bytes(queue, 2, LONG_BYTES);
         MUST(skep_queue_put_array(queue, world->array, skep_nowait()));
+        skep_queue_close(queue);
         skep_queue_unref(queue);
 }
 
@@ -272,6 +321,8 @@ static void name_comes_and_goes(struct world *world)
 static void lock_and_release(struct world *world)
 {
         MUST(skep_lock_acquire(world->lock, skep_forever()));
+        if (skep_lock_acquire(world->lock, skep_within_ns(1000000)) != -ETIMEDOUT)
+                abort();
         skep_lock_release(world->lock);
 }
 
@@ -284,37 +335,174 @@ static void fork_and_join(struct world *world)
         waitpid(child, NULL, 0);
 }
 
+void (*world_mapped)(const skep_hive *hive);
+
 static void attach_and_detach(struct world *world)
 {
         skep_hive *hive;
         MUST(skep_hive_attach(skep_hive_fd(world->hive), &hive));
+        if (world_mapped)
+                world_mapped(hive);
         skep_hive_detach(hive);
 }
 
-static void reap_nobody(struct world *world)
+/* --- victims: what they were in the middle of is what the reaper works at ---------------------------------------------------- */
+
+static const char *last_probe;
+
+static void die_at_probe(const char *name)
 {
-        MUST(skep_hive_reap(world->hive, NULL));
+        if (!strcmp(name, last_probe))
+                kill(getpid(), SIGKILL);
+}
+
+/* From here on; who comes back was not where he thought. */
+static void die_at(const char *probe)
+{
+        last_probe = probe;
+        probe_hook = die_at_probe;
+}
+
+static void survived(void)
+{
+        _exit(1);
+}
+
+static void dies_holding(struct world *world)
+{
+        struct skep_loan loan;
+        skep_block small, run;
+        MUST(skep_queue_borrow(world->queue, &loan, skep_nowait()));
+        MUST(skep_queue_reserve(world->queue, 300, &loan));
+        MUST(skep_block_alloc(world->hive, 200, 0, &small));
+        MUST(skep_block_alloc(world->hive, RUN_BYTES, 0, &run));
+        MUST(skep_lock_acquire(world->lock, skep_forever()));
+}
+
+static void dies_having_claimed(struct world *world) /* intent HOLD, to be undone */
+{
+        die_at("claim.step");
+        put_array(world);
+        survived();
+}
+
+static void dies_having_put(struct world *world) /* intent HOLD, done */
+{
+        die_at("ring.full");
+        put_array(world);
+        survived();
+}
+
+static void dies_having_published(struct world *world) /* intent LINK */
+{
+        die_at("claim.published");
+        put_long(world);
+        survived();
+}
+
+static void dies_having_taken(struct world *world) /* intent DROP */
+{
+        take(world->queue);
+        die_at("ring.released");
+        take(world->queue);
+        survived();
+}
+
+static void dies_forgetting(struct world *world) /* intent DROP of a word, and names_lock */
+{
+        skep_lock *lock;
+        MUST(skep_lock_create(world->hive, "other", &lock));
+        skep_lock_unref(lock);
+        die_at("claim.unlinked");
+        MUST(skep_hive_forget(world->hive, "other"));
+        survived();
+}
+
+static void dies_growing(struct world *world) /* heap->lock */
+{
+        skep_block run;
+        die_at("heap.top");
+        MUST(skep_block_alloc(world->hive, RUN_BYTES, 0, &run));
+        survived();
+}
+
+static void dies_unmaking(struct world *world) /* a queue RETIRED by the dead, with a slot READING(dead) */
+{
+        skep_queue *queue;
+        MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.capacity = 4), &queue));
+        put_bytes(queue, 2, LONG_BYTES);
+        MUST(skep_queue_put_array(queue, world->array, skep_nowait()));
+        die_at("queue.draining");
+        skep_queue_unref(queue);
+        survived();
+}
+
+/* A message that mentions the array, a block of its own and nothing else that has a name. */
+static void put_mentioning(struct world *world, skep_queue *queue)
+{
+        struct skep_loan loan;
+        skep_block references[2] = {skep_array_block(world->array)};
+        uint32_t value = 100;
+        MUST(skep_block_alloc(world->hive, 300, 0, &references[1]));
+        MUST(skep_queue_reserve_with(queue, LONG_BYTES, references, 2, &loan));
+        MUST(skep_block_unref(world->hive, references[1]));
+        memset(loan.data, 100, LONG_BYTES);
+        memcpy(loan.data, &value, sizeof value);
+        MUST(skep_queue_commit(&loan, SKEP_MESSAGE_BYTES, LONG_BYTES, skep_nowait()));
+}
+
+static void put_bundle(struct world *world)
+{
+        put_mentioning(world, world->queue);
+}
+
+static void bundle_comes_and_goes(struct world *world)
+{
+        skep_queue *queue;
+        MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.capacity = 4), &queue));
+        put_mentioning(world, queue);
+        put_mentioning(world, queue);
+        ck_assert_int_eq(take(queue), 100);
+        skep_queue_unref(queue);
+}
+
+static void reap_one(struct world *world)
+{
+        struct skep_reap_report report;
+        MUST(skep_hive_reap(world->hive, &report));
+        if (report.members != 1)
+                abort();
 }
 
 const struct operation operations[] = {
-        {"put small", put_small, 0, 1, 0},
-        {"put long", put_long, 0, 1, 0},
-        {"put run of pages", put_run, 0, 1, 0},
-        {"put array", put_array, 0, 1, 0},
-        {"put new array", put_new_array, 0, 1, 0},
-        {"put many", put_many, 0, 3, 0},
-        {"reserve, commit, abandon", put_reserved, 0, 1, 0},
-        {"get copies", get_copies, 2, 0, 0},
-        {"get all", get_all, WORLD_FIRST, 0, 0},
-        {"borrow, put back", put_back, 0, 0, 0},
-        {"get and put", get_and_put, 1, 1, 0},
-        {"grow unbounded", grow_queue, 0, 0, 3},
-        {"blocks", blocks_come_and_go, 0, 0, 0},
-        {"queue create, destroy", queue_comes_and_goes, 0, 0, 0},
-        {"name enter, forget", name_comes_and_goes, 0, 0, 0},
-        {"lock", lock_and_release, 0, 0, 0},
-        {"reap", reap_nobody, 0, 0, 0},
-        {"fork", fork_and_join, 0, 0, 0},
-        {"attach, detach", attach_and_detach, 0, 0, 0},
+        {"put small", put_small, .puts = 1},
+        {"put long", put_long, .puts = 1},
+        {"put run of pages", put_run, .puts = 1},
+        {"put array", put_array, .puts = 1},
+        {"put new array", put_new_array, .puts = 1},
+        {"put with references", put_bundle, .puts = 1},
+        {"get with references", .run = bundle_comes_and_goes},
+        {"put many", put_many, .puts = 3},
+        {"reserve, commit, abandon", put_reserved, .puts = 1},
+        {"get copies", get_copies, .gets = 2},
+        {"get all", get_all, .gets = WORLD_FIRST},
+        {"borrow, put back", .run = put_back},
+        {"get and put", get_and_put, .gets = 1, .puts = 1},
+        {"grow unbounded", grow_queue, .unbounded_puts = 3},
+        {"put back a ring earlier", put_back_into_the_ring_before, .unbounded_gets = 1, .drained = true},
+        {"blocks", .run = blocks_come_and_go},
+        {"queue create, destroy", .run = queue_comes_and_goes},
+        {"name enter, forget", .run = name_comes_and_goes},
+        {"lock", .run = lock_and_release},
+        {"fork", .run = fork_and_join},
+        {"attach, detach", attach_and_detach, .maps = true},
+        {"reap a holder", reap_one, .victim = dies_holding},
+        {"reap a claimer", reap_one, .victim = dies_having_claimed},
+        {"reap a putter", reap_one, .puts = 1, .victim = dies_having_put},
+        {"reap a publisher", reap_one, .victim = dies_having_published},
+        {"reap a getter", reap_one, .gets = 2, .victim = dies_having_taken},
+        {"reap a forgetter", reap_one, .victim = dies_forgetting},
+        {"reap a grower", reap_one, .victim = dies_growing},
+        {"reap an unmaker", reap_one, .victim = dies_unmaking},
 };
 const int operation_count = sizeof operations / sizeof operations[0];

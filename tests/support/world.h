@@ -4,7 +4,8 @@
  *
  * The queue "q" holds 1 (small), 2 (long), 3 (array), 4 (small); the unbounded queue "u" is one slot short of a second ring.
  * An operation takes from the front of "q" and appends values from 100 on.  Whatever dies where: what is left is the rest
- * of 1..4 after at most `gets` of them, then the first of 100.., in order, each once.
+ * of 1..4 after at most `gets` of them, then the first of 100.., in order, each once.  An operation that reaps has a victim,
+ * who died before in the middle of something.
  */
 #ifndef TESTS_WORLD_H
 #define TESTS_WORLD_H
@@ -28,13 +29,21 @@ struct operation {
         void (*run)(struct world *world);
         int gets; /* from "q" */
         int puts; /* to "q" */
+        int unbounded_gets;
         int unbounded_puts;
+        bool drained; /* "u" before: three more were put, and all but the last of the first ring and those in the second taken */
+        void (*victim)(struct world *world); /* NULL: none */
+        bool maps;                           /* the hive once more, at another address */
 };
 
 extern const struct operation operations[];
 extern const int operation_count;
 
-void world_make(struct world *world);
+/* What an operation that `maps` calls with the handle; NULL: nothing. */
+extern void (*world_mapped)(const skep_hive *hive);
+
+/* With the operation's victim, dead and not yet reaped. */
+void world_make(struct world *world, const struct operation *operation);
 
 /* After the death and the reaping, by a survivor: empties the world and fails the running test if anything is wrong. */
 void world_check(skep_hive *hive, const struct operation *operation, bool finished, const char *where);

@@ -2,6 +2,8 @@
 /* file.c - files, mappings, byte locks (os.h) on Linux. */
 #include "os/os.h"
 
+#include "base/checked.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -130,9 +132,22 @@ int os_read_at(int fd, void *buffer, size_t bytes, uint64_t offset)
 
 int os_map(int fd, uint64_t bytes, void **ret_base)
 {
-        void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-        if (base == MAP_FAILED)
+        /* The kernel aligns to its own pages only: take more, map inside, give the ends back. */
+        uint64_t used = align_up(bytes, (uint64_t)sysconf(_SC_PAGESIZE)), taken = used + OS_MAP_ALIGN;
+        void *room = mmap(NULL, taken, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (room == MAP_FAILED)
                 return -errno;
+        uint64_t before = align_up((uintptr_t)room, OS_MAP_ALIGN) - (uintptr_t)room;
+        void *base = mmap((uint8_t *)room + before, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+        if (base == MAP_FAILED) {
+                int result = -errno;
+                munmap(room, taken);
+                return result;
+        }
+        if (before)
+                munmap(room, before);
+        if (taken - before > used)
+                munmap((uint8_t *)base + used, taken - before - used);
         (void)madvise(base, bytes, MADV_DONTDUMP);
         (void)madvise(base, bytes, MADV_HUGEPAGE); /* granted only where shmem THP is set to advise */
         *ret_base = base;
