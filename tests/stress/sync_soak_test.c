@@ -408,9 +408,5 @@ int main(void)
         tcase_set_timeout(soak, 0); /* the alarm says more */
         tcase_add_test(soak, nobody_waits_for_the_dead_and_nobody_is_inside_with_another);
         suite_add_tcase(suite, soak);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return suite_run(suite);
 }

@@ -6,6 +6,8 @@
 #ifndef TESTS_PEOPLE_H
 #define TESTS_PEOPLE_H
 
+#include "support/suite.h"
+
 #include <check.h>
 #include <errno.h>
 #include <signal.h>
@@ -121,11 +123,7 @@ static inline int people_run(const char *name, void (*setup)(void), void (*teard
         for (size_t i = 0; i < count; i++)
                 tcase_add_test(all, tests[i]);
         suite_add_tcase(suite, all);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return suite_run(suite);
 }
 
 #define RUN_TESTS(name, setup, teardown, ...) \
