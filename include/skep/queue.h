@@ -135,6 +135,17 @@ SKEP_API SKEP_NODISCARD int skep_queue_reserve(skep_queue *queue, size_t bytes, 
  */
 SKEP_API SKEP_NODISCARD int skep_queue_commit(struct skep_loan *loan, uint32_t kind, size_t bytes, skep_deadline deadline);
 
+/**
+ * As skep_queue_reserve(), for a message that claims other objects or blocks: they live at least as long as the message,
+ * however it ends.  Write their references into the bytes; the receiver attaches to them before he gives the loan back.
+ * @param carried  borrowed, [count]; this process holds a claim on each
+ * @return as skep_queue_reserve(); -ESTALE one is gone, or not held here
+ * Crash: the claims go with the message, or with its maker.
+ * Note: a message that waits in the queue which it carries keeps itself alive until the hive goes.
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_reserve_carrying(skep_queue *queue, size_t bytes, const skep_block *carried, size_t count,
+                                                        struct skep_loan *ret_loan);
+
 /** End a loan of skep_queue_reserve() without a message. */
 SKEP_API void skep_queue_abandon(struct skep_loan *loan);
 
@@ -158,6 +169,12 @@ SKEP_API SKEP_NODISCARD int skep_loan_array(const struct skep_loan *loan, skep_a
 
 /** No more puts, by anybody; gets drain what is there. @return 0 */
 SKEP_API int skep_queue_close(skep_queue *queue);
+
+/**
+ * Wait until a get would find something: a message, or that the queue is closed.
+ * @return 0, though another may be quicker; -ETIMEDOUT; -EUSERS; what the thread's interrupt function said
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_poll(skep_queue *queue, skep_deadline deadline);
 
 /** Drop all messages that are there now. @param ret_count  may be NULL @return 0; -EUSERS */
 SKEP_API int skep_queue_drain(skep_queue *queue, uint64_t *ret_count);

@@ -62,9 +62,10 @@ static int place_wait(skep_queue *queue, struct skep_agent *agent, struct place 
                 int result = place_claim(queue, agent, ret_place);
                 if (result != -EAGAIN)
                         return result;
-                if (queue_wait(queue, agent, &queue->shared->not_full, queue_has_space, deadline) < 0) {
+                int waited = queue_wait(queue, agent, &queue->shared->not_full, queue_has_space, deadline);
+                if (waited < 0) {
                         result = place_claim(queue, agent, ret_place);
-                        return result == -EAGAIN ? -ETIMEDOUT : result;
+                        return result == -EAGAIN ? waited : result;
                 }
         }
 }
@@ -180,20 +181,14 @@ int skep_queue_put_many(skep_queue *queue, const struct skep_bytes *messages, si
         return result;
 }
 
-int skep_queue_put_array(skep_queue *queue, skep_array *array, skep_deadline deadline)
+/* A block that this process claims gets a claim of the slot. @param description  for the slot itself, or NULL */
+static int put_claimed(skep_queue *queue, struct skep_agent *agent, struct shm_block *block, uint32_t kind, uint64_t bytes, const void *description,
+                       skep_deadline deadline)
 {
-        uint64_t description[ARRAY_DESCRIPTION_MAX / 8];
-        struct skep_agent *agent;
         struct place place;
-        if (!array || skep_array_hive(array) != queue->hive)
-                return -EINVAL;
-        uint64_t bytes = array_describe(array, description);
-        int result = bytes > queue->slot_bytes ? -EMSGSIZE : agent_self(queue->hive, &agent);
-        if (result == 0)
-                result = place_wait(queue, agent, &place, deadline);
+        int result = place_wait(queue, agent, &place, deadline);
         if (result < 0)
                 return result;
-        struct shm_block *block = array_block(array);
         place_intent(agent, &place, INTENT_HOLD, block);
         result = claim_hold(agent, block);
         if (result < 0) {
@@ -201,43 +196,64 @@ int skep_queue_put_array(skep_queue *queue, skep_array *array, skep_deadline dea
                 intent_clear(agent);
                 return result;
         }
-        place_head(&place, SKEP_MESSAGE_ARRAY, bytes, hive_offset(queue->hive, block));
-        memcpy(place_slot(&place)->data, description, bytes);
+        place_head(&place, kind, bytes, hive_offset(queue->hive, block));
+        if (description)
+                memcpy(place_slot(&place)->data, description, bytes);
         place_publish(queue, &place);
         intent_clear(agent);
         return 0;
 }
 
+int skep_queue_put_array(skep_queue *queue, skep_array *array, skep_deadline deadline)
+{
+        uint64_t description[ARRAY_DESCRIPTION_MAX / 8];
+        struct skep_agent *agent;
+        if (!array || skep_array_hive(array) != queue->hive)
+                return -EINVAL;
+        uint64_t bytes = array_describe(array, description);
+        int result = bytes > queue->slot_bytes ? -EMSGSIZE : agent_self(queue->hive, &agent);
+        return result < 0 ? result : put_claimed(queue, agent, array_block(array), SKEP_MESSAGE_ARRAY, bytes, description, deadline);
+}
+
 /* --- loans ----------------------------------------------------------------------------------------------------------------- */
 
-enum { LOAN_ENDED = 0, LOAN_RESERVED = 1 };
+enum { LOAN_ENDED = 0, LOAN_RESERVED = 1, LOAN_CARRYING = 3 };
 
 int skep_queue_reserve(skep_queue *queue, size_t bytes, struct skep_loan *ret_loan)
+{
+        return skep_queue_reserve_carrying(queue, bytes, NULL, 0, ret_loan);
+}
+
+int skep_queue_reserve_carrying(skep_queue *queue, size_t bytes, const skep_block *carried, size_t count, struct skep_loan *ret_loan)
 {
         struct skep_agent *agent;
         struct shm_block *block;
         uint64_t usable;
-        int result = bytes ? agent_self(queue->hive, &agent) : -EINVAL;
+        int result = bytes && (carried || !count) ? agent_self(queue->hive, &agent) : -EINVAL;
         if (result == 0 && skep_load(&queue->shared->closed))
                 result = -ESHUTDOWN;
         if (result == 0)
-                result = heap_take(agent, bytes, &block);
+                result = count ? carry_take(agent, bytes, carried, count, &block) : heap_take(agent, bytes, &block);
         if (result < 0)
                 return result;
         *ret_loan = (struct skep_loan){
                 .data = heap_data(queue->hive, block, &usable),
                 .bytes = bytes,
                 .kind = SKEP_MESSAGE_BYTES,
-                .state = LOAN_RESERVED,
+                .state = count ? LOAN_CARRYING : LOAN_RESERVED,
                 .queue = queue,
                 .block = hive_offset(queue->hive, block),
         };
         return 0;
 }
 
-/* The block of a loan, if the loan is this thread's and still open. */
+/* The block of a loan, if the loan is open and this thread's; one that carries may change hands within the process. */
 static struct shm_block *loan_block(struct skep_agent *agent, const struct skep_loan *loan)
 {
+        if (loan->state == LOAN_CARRYING) {
+                struct shm_block *block = claim_find(agent->hive, loan->block, 0);
+                return block && claim_is_mine(agent->hive, block) ? block : NULL;
+        }
         struct shm_block *block = loan->state == LOAN_RESERVED ? heap_record(agent->hive, loan->block) : NULL;
         uint64_t word = block ? skep_load(&block->word) : 0;
         return word_state(word) == BLOCK_HELD && word_agent(word) == agent->id ? block : NULL;
@@ -246,13 +262,16 @@ static struct shm_block *loan_block(struct skep_agent *agent, const struct skep_
 int skep_queue_commit(struct skep_loan *loan, uint32_t kind, size_t bytes, skep_deadline deadline)
 {
         struct skep_agent *agent;
-        if ((kind != SKEP_MESSAGE_BYTES && kind != SKEP_MESSAGE_PICKLE) || bytes > loan->bytes || loan->state != LOAN_RESERVED)
+        if ((kind != SKEP_MESSAGE_BYTES && kind != SKEP_MESSAGE_PICKLE) || bytes > loan->bytes)
                 return -EINVAL;
         int result = agent_self(loan->queue->hive, &agent);
         struct shm_block *block = result == 0 ? loan_block(agent, loan) : NULL;
         if (!block)
                 return result < 0 ? result : -EINVAL;
-        result = put_block(loan->queue, agent, block, kind, bytes, deadline);
+        bool carries = loan->state == LOAN_CARRYING;
+        result = carries ? put_claimed(loan->queue, agent, block, kind, bytes, NULL, deadline) : put_block(loan->queue, agent, block, kind, bytes, deadline);
+        if (result == 0 && carries)
+                (void)claim_unref(agent, block);
         if (result == 0)
                 loan->state = LOAN_ENDED;
         return result;
@@ -261,10 +280,12 @@ int skep_queue_commit(struct skep_loan *loan, uint32_t kind, size_t bytes, skep_
 void skep_queue_abandon(struct skep_loan *loan)
 {
         struct skep_agent *agent;
-        if (loan->state != LOAN_RESERVED || agent_self(loan->queue->hive, &agent) < 0)
+        if (agent_self(loan->queue->hive, &agent) < 0)
                 return;
         struct shm_block *block = loan_block(agent, loan);
-        if (block)
+        if (block && loan->state == LOAN_CARRYING)
+                (void)claim_unref(agent, block);
+        else if (block)
                 heap_give(agent, block);
         loan->state = LOAN_ENDED;
 }

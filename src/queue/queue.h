@@ -9,7 +9,7 @@
 #include <skep/queue.h>
 
 #define QUEUE_SEGMENTS 32u
-#define QUEUE_FIRST_SLOTS UINT64_C(256) /* of an unbounded queue; each further segment has twice as many */
+#define QUEUE_FIRST_SLOTS UINT64_C(256)
 #define QUEUE_SLOT_BYTES 104u
 
 /*
@@ -22,7 +22,8 @@ struct shm_queue {
         uint64_t slot_bytes;               /* constant */
         uint64_t flags;                    /* constant: SKEP_QUEUE_* */
         uint64_t segments[QUEUE_SEGMENTS]; /* block of each ring: 0, then that for ever.  Each is a claim of the queue */
-        uint64_t pad0[13];
+        uint64_t first_slots;              /* constant: of an unbounded queue's first ring; each further one has twice as many */
+        uint64_t pad0[12];
         uint64_t head_segment;             /* hint {epoch 32, index 32}: first that may have messages; lowered with a message put back */
         uint64_t tail_segment;             /* hint: index of the last */
         uint64_t closed;                   /* 0, then 1 for ever */
@@ -52,6 +53,16 @@ struct skep_queue {
         pthread_mutex_t mutex;     /* over watch and rings */
 };
 
+/* As skep_queue_create(), with that many slots in the first ring if it is unbounded. */
+int queue_create(skep_hive *hive, const struct skep_queue_options *options, uint64_t first_slots, skep_queue **ret_queue);
+
+/* A handle on a queue whose block is known, and cannot go meanwhile. @return 0, -EPROTOTYPE, -EBADMSG, -ENOMEM */
+int queue_of_block(struct skep_agent *agent, struct shm_block *block, skep_queue **ret_queue);
+struct shm_block *queue_block(const skep_queue *queue);
+
+/* Close a queue without a handle; as often as you like. */
+void queue_close_block(skep_hive *hive, struct shm_block *block);
+
 /* The ring of a segment that exists. @return NULL none, or damaged */
 const struct ring *queue_ring(skep_queue *queue, uint32_t segment);
 
@@ -68,6 +79,12 @@ bool queue_has_space(skep_queue *queue);
 
 /* Is something to get, by anybody, or is the queue closed? */
 bool queue_is_ready(skep_queue *queue);
+
+/*
+ * carry.c: a message that claims other blocks, of kind BLOCK_BUNDLE: the bytes, and at the end of the block the claims.
+ * It is LIVE and claimed by this process until the slot has taken it over.
+ */
+int carry_take(struct skep_agent *agent, uint64_t bytes, const skep_block *carried, size_t count, struct shm_block **ret_block);
 
 /* After a get that found the queue empty. */
 void watch_rearm(skep_queue *queue);

@@ -3,7 +3,8 @@
  * watch.c - a descriptor for poll, select and epoll: a thread of this process waits on the event count for it.
  *
  * The thread sets the event descriptor when the queue is ready, then rests until a get of this process found the queue empty
- * (watch_rearm).  A forked child has no such thread; it makes one when it asks for the descriptor.
+ * (watch_rearm).  At the end of each slice it asks who died, as whoever polls cannot.  A forked child has no such thread; it
+ * makes one when it asks for the descriptor.
  */
 #include "os/os.h"
 #include "queue/queue.h"
@@ -30,8 +31,11 @@ static void *watch_run(void *argument)
         while (!skep_load32(&watch->ending)) {
                 if (!queue_is_ready(queue)) {
                         uint32_t key = event_prepare(&queue->shared->not_empty);
-                        if (!queue_is_ready(queue))
-                                (void)wait_slice_surely(&queue->shared->not_empty, key, skep_forever());
+                        if (!queue_is_ready(queue) && wait_slice_surely(&queue->shared->not_empty, key, skep_forever()) == WAIT_UNCHANGED &&
+                            skep_hive_reap(queue->hive, NULL) < 0) {
+                                os_event_set(watch->fd); /* damage: let the get say so */
+                                return NULL;
+                        }
                         continue;
                 }
                 skep_store32(&watch->resting, 1);
