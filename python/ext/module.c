@@ -70,8 +70,38 @@ static PyObject *core_unlink(PyObject *module, PyObject *name)
         Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(carry_doc, "carry(hive, offset, serial)\n--\n\n"
+                        "For __reduce__(): let the message that is being pickled hold an object until it has been received.\n"
+                        "False: what is pickled here does not go into a queue of that hive.");
+static PyObject *core_carry(PyObject *module, PyObject *args)
+{
+        unsigned long long offset, serial;
+        PyObject *hive_object;
+        skep_hive *hive;
+        int carried;
+
+        if (!PyArg_ParseTuple(args, "OKK:carry", &hive_object, &offset, &serial))
+                return NULL;
+        hive = hive_handle(state_of_module(module), hive_object);
+        carried = hive ? pickle_carry(hive, (skep_block){.offset = offset, .serial = serial}) : -1;
+        return carried < 0 ? NULL : PyBool_FromLong(carried);
+}
+
+PyDoc_STRVAR(between_waits_doc, "between_waits(function)\n--\n\nCall function() ten times a second in the waits of Connections; None: nothing.");
+static PyObject *core_between_waits(PyObject *module, PyObject *function)
+{
+        struct core_state *state = state_of_module(module);
+
+        if (function != Py_None)
+                Py_INCREF(function);
+        Py_XSETREF(state->between_waits, function == Py_None ? NULL : function);
+        Py_RETURN_NONE;
+}
+
 static PyMethodDef core_methods[] = {
         {"array_beneath", core_array_beneath, METH_O, array_beneath_doc},
+        {"between_waits", core_between_waits, METH_O, between_waits_doc},
+        {"carry", core_carry, METH_VARARGS, carry_doc},
         {"hives", core_hives, METH_NOARGS, hives_doc},
         {"unlink", core_unlink, METH_O, unlink_doc},
         {NULL, NULL, 0, NULL},
@@ -83,7 +113,8 @@ static PyMethodDef core_methods[] = {
         X(hive_type) X(array_type) X(queue_type) X(sink_type) X(hive_error) X(gone_error) X(full) X(empty) X(pickle_dumps)     \
         X(pickle_loads) X(pickler) X(forking_pickler) X(copyreg_table) X(protocol) X(pickler_keywords) X(loads_keywords)      \
         X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base) X(name_block) X(name_timeout)     \
-        X(ndarray) X(numpy_asarray) X(numpy_copyto)
+        X(ndarray) X(numpy_asarray) X(numpy_copyto)                                                                            \
+        X(channel_type) X(buffer_too_short) X(between_waits)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
 {
@@ -146,6 +177,8 @@ static int core_exec(PyObject *module)
         NEED(hive_type, add_type(module, &hive_spec, "Hive"))
         NEED(array_type, add_type(module, &array_spec, "Array"))
         NEED(queue_type, add_type(module, &queue_spec, "Queue"))
+        NEED(channel_type, add_type(module, &channel_spec, "Connection"))
+        NEED(buffer_too_short, fetch("multiprocessing", "BufferTooShort"))
         NEED(sink_type, add_type(module, &sink_spec, NULL))
         NEED(full, fetch("queue", "Full"))
         NEED(empty, fetch("queue", "Empty"))

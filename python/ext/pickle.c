@@ -13,7 +13,9 @@
  * are his own: bytearray if they were writable, else bytes.
  *
  * Reducers are those of multiprocessing (ForkingPickler.register, copyreg).  A value made of exact builtin types only cannot
- * meet one, so it goes through pickle.dumps() without the cost of a Pickler.
+ * meet one, so it goes through pickle.dumps() without the cost of a Pickler.  A bytes object alone is written without any.
+ *
+ * An object that is pickled as a reference may ask to be carried: the message then claims it (pickle_carry).
  */
 #include "state.h"
 
@@ -23,6 +25,9 @@
 #define OUT_OF_BAND_BYTES ((Py_ssize_t)64 * 1024)
 #define BUFFER_ALIGN ((uint64_t)64)
 #define OPCODE_PROTO 0x80
+#define OPCODE_BINBYTES 'B'
+#define OPCODE_BINBYTES8 0x8e
+#define OPCODE_STOP '.'
 #define FORMAT_WITH_BUFFERS 1
 
 struct pickle_header {
@@ -91,7 +96,13 @@ struct sink_object {
         struct core_state *state;
         struct parts stream;  /* the pickle, in pieces */
         struct parts buffers; /* out of band */
+        const skep_hive *hive; /* that the message goes into */
+        skep_block *carried;
+        size_t carried_count;
+        struct sink_object *outer; /* of this thread; a reducer may put into another queue */
 };
+
+static _Thread_local struct sink_object *current_sink;
 
 static struct sink_object *as_sink(PyObject *self)
 {
@@ -104,6 +115,7 @@ static void sink_dealloc(PyObject *self)
 
         parts_done(&as_sink(self)->stream);
         parts_done(&as_sink(self)->buffers);
+        PyMem_Free(as_sink(self)->carried);
         type->tp_free(self);
         Py_DECREF(type);
 }
@@ -160,6 +172,23 @@ PyType_Spec sink_spec = {
         .flags = Py_TPFLAGS_DEFAULT,
         .slots = sink_slots,
 };
+
+int pickle_carry(const skep_hive *hive, skep_block object)
+{
+        struct sink_object *sink = current_sink;
+        skep_block *carried;
+
+        if (!sink || sink->hive != hive)
+                return 0;
+        carried = PyMem_Realloc(sink->carried, (sink->carried_count + 1) * sizeof(*carried));
+        if (!carried) {
+                PyErr_NoMemory();
+                return -1;
+        }
+        sink->carried = carried;
+        carried[sink->carried_count++] = object;
+        return 1;
+}
 
 /* --- from an object --- */
 
@@ -241,15 +270,18 @@ static int attempt_commit(void *pointer, skep_deadline deadline)
         return skep_queue_commit(context->loan, context->kind, context->bytes, deadline);
 }
 
-static int reserve(struct core_state *state, skep_queue *queue, uint64_t bytes, struct skep_loan *ret_loan)
+/* @param sink  says what is carried; NULL: nothing */
+static int reserve(struct core_state *state, skep_queue *queue, uint64_t bytes, const struct sink_object *sink, struct skep_loan *ret_loan)
 {
+        const skep_block *carried = sink ? sink->carried : NULL;
+        size_t count = sink ? sink->carried_count : 0;
         int result;
 
         if (bytes < COPY_WITHOUT_GIL_BYTES) {
-                result = skep_queue_reserve(queue, (size_t)bytes, ret_loan);
+                result = skep_queue_reserve_carrying(queue, (size_t)bytes, carried, count, ret_loan);
         } else {
                 Py_BEGIN_ALLOW_THREADS /* fresh pages take their time */
-                result = skep_queue_reserve(queue, (size_t)bytes, ret_loan);
+                result = skep_queue_reserve_carrying(queue, (size_t)bytes, carried, count, ret_loan);
                 Py_END_ALLOW_THREADS
         }
         return result < 0 ? message_put_failed(state, queue, result, bytes) : 0;
@@ -267,20 +299,26 @@ static int commit(struct core_state *state, skep_queue *queue, struct skep_loan 
         return message_put_failed(state, queue, result, bytes);
 }
 
-int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience)
+static int put_parts_of(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count,
+                        const struct sink_object *sink, const struct patience *patience)
 {
         struct skep_loan loan;
         uint64_t bytes = 0, at = 0;
 
         for (size_t i = 0; i < count; i++)
                 bytes += (uint64_t)parts[i].len;
-        if (reserve(state, queue, bytes, &loan) < 0)
+        if (reserve(state, queue, bytes, sink, &loan) < 0)
                 return -1;
         for (size_t i = 0; i < count; i++) {
                 copy_bytes((char *)loan.data + at, parts[i].buf, (size_t)parts[i].len);
                 at += (uint64_t)parts[i].len;
         }
         return commit(state, queue, &loan, kind, bytes, patience);
+}
+
+int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience)
+{
+        return put_parts_of(state, queue, kind, parts, count, NULL, patience);
 }
 
 static int put_with_buffers(struct core_state *state, skep_queue *queue, const struct sink_object *sink, const struct patience *patience)
@@ -298,7 +336,7 @@ static int put_with_buffers(struct core_state *state, skep_queue *queue, const s
 
         for (size_t i = 0; i < buffers->count; i++)
                 bytes = align_up(bytes) + (uint64_t)buffers->views[i].len;
-        if (reserve(state, queue, bytes, &loan) < 0)
+        if (reserve(state, queue, bytes, sink, &loan) < 0)
                 return -1;
         data = loan.data;
         memcpy(data, &header, sizeof(header));
@@ -337,22 +375,47 @@ static int put_plain(struct core_state *state, skep_queue *queue, PyObject *obje
         return failed;
 }
 
+/* What pickle would make of a bytes object, without its memo. */
+static int put_bytes(struct core_state *state, skep_queue *queue, PyObject *object, const struct patience *patience)
+{
+        uint64_t bytes = (uint64_t)PyBytes_GET_SIZE(object);
+        bool is_long = bytes > UINT32_MAX;
+        uint8_t head[11] = {OPCODE_PROTO, 5, is_long ? OPCODE_BINBYTES8 : OPCODE_BINBYTES}, stop = OPCODE_STOP;
+        Py_buffer parts[3] = {
+                {.buf = head, .len = is_long ? 11 : 7},
+                {.buf = PyBytes_AS_STRING(object), .len = (Py_ssize_t)bytes},
+                {.buf = &stop, .len = 1},
+        };
+
+        for (int i = 0; i < (is_long ? 8 : 4); i++)
+                head[3 + i] = (uint8_t)(bytes >> 8 * i);
+        return put_parts(state, queue, SKEP_MESSAGE_PICKLE, parts, 3, patience);
+}
+
 int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, const struct patience *patience)
 {
         PyObject *sink;
         int budget = 64, failed = -1;
 
+        if (PyBytes_CheckExact(object))
+                return put_bytes(state, queue, object, patience);
         if (is_plain(object, &budget))
                 return put_plain(state, queue, object, patience);
         sink = state->sink_type->tp_alloc(state->sink_type, 0);
         if (!sink)
                 return -1;
         as_sink(sink)->state = state;
-        if (dump_into(state, sink, object) == 0) {
+        as_sink(sink)->hive = skep_queue_hive(queue);
+        as_sink(sink)->outer = current_sink;
+        current_sink = as_sink(sink);
+        failed = dump_into(state, sink, object);
+        current_sink = as_sink(sink)->outer;
+        if (failed == 0) {
                 const struct sink_object *full = as_sink(sink);
 
-                failed = full->buffers.count ? put_with_buffers(state, queue, full, patience)
-                                             : put_parts(state, queue, SKEP_MESSAGE_PICKLE, full->stream.views, full->stream.count, patience);
+                failed = full->buffers.count
+                                 ? put_with_buffers(state, queue, full, patience)
+                                 : put_parts_of(state, queue, SKEP_MESSAGE_PICKLE, full->stream.views, full->stream.count, full, patience);
         }
         Py_DECREF(sink);
         return failed;
@@ -429,13 +492,32 @@ static PyObject *load_with_buffers(struct core_state *state, const char *data, u
         return object;
 }
 
+/* What put_bytes() wrote. @return NULL without an exception if it is another pickle */
+static PyObject *load_bytes(const uint8_t *data, uint64_t bytes)
+{
+        bool is_long = bytes > 12 && data[2] == OPCODE_BINBYTES8;
+        uint64_t head = is_long ? 11 : 7, length = 0;
+        PyObject *object;
+
+        if (bytes < head + 1 || data[0] != OPCODE_PROTO || (!is_long && data[2] != OPCODE_BINBYTES) || data[bytes - 1] != OPCODE_STOP)
+                return NULL;
+        for (uint64_t i = head; i-- > 3;)
+                length = length << 8 | data[i];
+        if (length != bytes - head - 1)
+                return NULL;
+        object = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)length);
+        if (object)
+                copy_bytes(PyBytes_AS_STRING(object), data + head, (size_t)length);
+        return object;
+}
+
 PyObject *pickle_load(struct core_state *state, const struct skep_loan *loan)
 {
         const uint8_t *data = loan->data;
+        PyObject *object;
 
-        if (loan->bytes && data[0] == OPCODE_PROTO)
-                return load_stream(state, data, loan->bytes, NULL);
         if (loan->bytes && data[0] == FORMAT_WITH_BUFFERS)
                 return load_with_buffers(state, loan->data, loan->bytes);
-        return damaged(state);
+        object = load_bytes(data, loan->bytes);
+        return object || PyErr_Occurred() ? object : load_stream(state, data, loan->bytes, NULL);
 }

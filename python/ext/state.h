@@ -29,12 +29,15 @@ struct core_state {
         PyTypeObject *hive_type;
         PyTypeObject *array_type;
         PyTypeObject *queue_type;
+        PyTypeObject *channel_type;
         PyTypeObject *sink_type;
 
         PyObject *hive_error;
         PyObject *gone_error;
         PyObject *full;  /* queue.Full */
         PyObject *empty; /* queue.Empty */
+        PyObject *buffer_too_short; /* multiprocessing.BufferTooShort */
+        PyObject *between_waits;    /* called now and then in the waits of a Connection; NULL: nothing */
 
         PyObject *pickle_dumps;
         PyObject *pickle_loads;
@@ -85,6 +88,7 @@ extern struct PyModuleDef core_module;
 extern PyType_Spec hive_spec;
 extern PyType_Spec array_spec;
 extern PyType_Spec queue_spec;
+extern PyType_Spec channel_spec;
 extern PyType_Spec sink_spec;
 
 /* The state behind a type or a Python subclass of it; NULL with an exception. */
@@ -127,7 +131,10 @@ void copy_bytes(void *target, const void *source, size_t bytes);
 
 /* @return 0; -1 with an exception, and then nothing was put */
 int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, const struct patience *patience);
+/* Of kind PICKLE, or bytes that are a pickle. */
 PyObject *pickle_load(struct core_state *state, const struct skep_loan *loan);
+/* The message that this thread is pickling, if it goes into a queue of @hive, will hold the object. @return 1; 0 there is none; -1 with an exception */
+int pickle_carry(const skep_hive *hive, skep_block object);
 /* Append memory that is already in order to the queue, through one loan. @return as pickle_put() */
 int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience);
 
