@@ -140,7 +140,7 @@ def wait(object_list, timeout=None):
             selector.register(obj, _selectors.EVENT_READ)
         while True:
             ready = [key.fileobj for key, _ in selector.select(timeout) if _is_ready(key.fileobj)]
-            if ready or not selector.get_map():
+            if ready:
                 return ready
             if deadline is not None:
                 timeout = deadline - _time.monotonic()
