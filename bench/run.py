@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
 C_PROGRAMS = ["queue", "array", "heap", "lock", "hive"]
-PYTHON_PROGRAMS = ["python_queue", "python_array"]
+PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
@@ -56,6 +56,10 @@ TARGETS = [
     ("Python messages 1->1 many", "", "min", 6, None),
     ("Python round trip", "", "max", 6, "multiprocessing.Queue"),
     ("Python round trip", "", "max", 6, "multiprocessing.Pipe"),
+    ("Python pipe round trip", "awake", "faster", 5, "multiprocessing.Pipe"),
+    ("Python pipe round trip", "asleep", "times", 0.7, "multiprocessing.Pipe"),
+    ("Python pipe there", "1 MiB bytes", "faster", 3, "multiprocessing.Pipe"),
+    ("Python pipe there", "48 MiB", "faster", 1000, "multiprocessing.Pipe"),
 ]
 
 

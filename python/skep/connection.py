@@ -123,29 +123,26 @@ os.register_at_fork(after_in_child=_tickets.clear)  # they are the parent's
 
 # --- wait -------------------------------------------------------------------------------------------------------------
 
-def _is_ready(obj):
-    """A descriptor of skep may be readable once too often, when another process was quicker: then ask the object."""
-    ready = getattr(obj, '_ready', None)
-    return ready is None or ready()
-
-
 def wait(object_list, timeout=None):
     """Those of the objects that are ready to be read or at their end; [] after timeout seconds (None: for ever).
 
     Connections, queues or their _reader, sockets, Process.sentinel, descriptors and whatever has fileno().
     """
+    objects = list(object_list)
+    ours = [obj for obj in objects if hasattr(obj, '_ready')]  # they know better than their descriptors, and sooner
+    ready = {id(obj) for obj in ours if obj._ready()}
     deadline = None if timeout is None else _time.monotonic() + timeout
     with _selectors.PollSelector() as selector:
-        for obj in object_list:
-            selector.register(obj, _selectors.EVENT_READ)
+        for obj in objects:
+            if not hasattr(obj, '_ready') or not ready and (timeout is None or timeout > 0):
+                selector.register(obj, _selectors.EVENT_READ)
         while True:
-            ready = [key.fileobj for key, _ in selector.select(timeout) if _is_ready(key.fileobj)]
-            if ready:
-                return ready
+            seen = {id(key.fileobj) for key, _ in selector.select(0 if ready else timeout)}
+            ready |= seen - {id(obj) for obj in ours} | {id(obj) for obj in ours if id(obj) in seen and obj._ready()}
             if deadline is not None:
                 timeout = deadline - _time.monotonic()
-                if timeout <= 0:
-                    return ready
+            if ready or timeout is not None and timeout <= 0:
+                return [obj for obj in objects if id(obj) in ready]
 
 
 # --- sockets ----------------------------------------------------------------------------------------------------------

@@ -479,6 +479,20 @@ def test_wait_on_a_mix(context):
     process.close()
 
 
+def test_what_is_there_is_ready_at_once():
+    pipes = [Pipe() for _ in range(5)]
+    for _ in range(20):
+        for count in range(1, 6):
+            pipes[count - 1][0].send(count)
+            assert wait([second for _, second in pipes], 0 if count % 2 else 20) == [second for _, second in pipes[:count]]
+        for _, second in pipes:
+            second.recv()
+        assert wait([second for _, second in pipes], 0.001) == []
+    for first, second in pipes:
+        first.close()
+        second.close()
+
+
 def test_wait_for_nothing():
     assert wait([], 0.1) == []
 
