@@ -189,7 +189,7 @@ SKEP_API int skep_queue_is_closed(const skep_queue *queue);
 
 /**
  * A descriptor for poll, select or epoll that is readable while the queue has messages or is closed.  Made when first
- * asked for, together with a thread of this process that watches the queue; a get that finds the queue empty makes it
+ * asked for; a thread of this process watches the queue, together with up to 126 others of the hive; a get that finds the queue empty makes it
  * unreadable again.  May be readable once too often (another member was quicker): use skep_nowait() then.
  * @return descriptor >= 0, borrowed, valid until the handle ends; -EMFILE; -ENOMEM; -EAGAIN no thread
  */

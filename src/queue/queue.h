@@ -89,5 +89,6 @@ int carry_take(struct skep_agent *agent, uint64_t bytes, const skep_block *carri
 /* After a get that found the queue empty. */
 void watch_rearm(skep_queue *queue);
 void watch_end(skep_queue *queue);
+extern uint32_t watch_group_max; /* queues to a watcher; tests lower it */
 
 #endif
