@@ -176,6 +176,13 @@ SKEP_API int skep_queue_close(skep_queue *queue);
  */
 SKEP_API SKEP_NODISCARD int skep_queue_poll(skep_queue *queue, skep_deadline deadline);
 
+/**
+ * Wait until a get from at least one of the queues would find something.
+ * @param queues  borrowed, [count], of one hive, at most 128
+ * @return as skep_queue_poll(); -E2BIG too many, -ENOTSUP the kernel is older than 5.16: use descriptors then; -EINVAL none, or of two hives
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_poll_any(skep_queue *const *queues, size_t count, skep_deadline deadline);
+
 /** Drop all messages that are there now. @param ret_count  may be NULL @return 0; -EUSERS */
 SKEP_API int skep_queue_drain(skep_queue *queue, uint64_t *ret_count);
 

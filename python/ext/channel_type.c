@@ -517,6 +517,65 @@ static PyObject *channel_fileno(PyObject *self, PyObject *unused)
         return fd < 0 ? raise_result(channel->state, fd, NULL, 0) : PyLong_FromLong(fd);
 }
 
+struct any_context {
+        skep_queue **queues;
+        size_t count;
+};
+
+static int attempt_any(void *pointer, skep_deadline deadline)
+{
+        struct any_context *context = pointer;
+
+        return skep_queue_poll_any(context->queues, context->count, deadline);
+}
+
+/* The queue that a Connection or a Queue is read from; a Connection is entered. @return NULL: neither, or with an exception */
+static skep_queue *readable_queue(struct core_state *state, PyObject *object)
+{
+        if (PyObject_TypeCheck(object, state->queue_type))
+                return ((struct queue_object *)object)->queue;
+        if (!PyObject_TypeCheck(object, state->channel_type) || !enter(object, TO_READ))
+                return NULL;
+        return as_channel(object)->reads;
+}
+
+PyObject *channel_poll_any(PyObject *module, PyObject *args)
+{
+        struct core_state *state = state_of_module(module);
+        struct patience patience;
+        struct any_context context = {0};
+        PyObject *objects, *timeout;
+        Py_ssize_t count;
+        int result = -ENOTSUP;
+
+        if (!PyArg_ParseTuple(args, "O!O:poll_any", &PyTuple_Type, &objects, &timeout) || patience_from(NULL, timeout, &patience) < 0)
+                return NULL;
+        count = PyTuple_GET_SIZE(objects);
+        context.queues = PyMem_New(skep_queue *, count ? (size_t)count : 1);
+        if (!context.queues)
+                return PyErr_NoMemory();
+        while (context.count < (size_t)count) {
+                skep_queue *queue = readable_queue(state, PyTuple_GET_ITEM(objects, (Py_ssize_t)context.count));
+
+                if (!queue)
+                        break;
+                context.queues[context.count++] = queue;
+        }
+        if (context.count == (size_t)count)
+                result = wait_for(attempt_any, &context, &patience, false);
+        for (size_t i = 0; i < context.count; i++)
+                if (PyObject_TypeCheck(PyTuple_GET_ITEM(objects, (Py_ssize_t)i), state->channel_type))
+                        leave(PyTuple_GET_ITEM(objects, (Py_ssize_t)i));
+        PyMem_Free(context.queues);
+        if (PyErr_Occurred())
+                return NULL;
+        if (result == 0 || result == -ETIMEDOUT)
+                return PyBool_FromLong(result == 0);
+        if (result == -ENOTSUP || result == -E2BIG || result == -EINVAL)
+                Py_RETURN_NONE;
+        return raise_result(state, result, NULL, 0);
+}
+
 /* --- looking ----------------------------------------------------------------------------------------------------------------------- */
 
 static PyObject *channel_get_closed(PyObject *self, void *unused)

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-static struct core_state *state_of_module(PyObject *module)
+struct core_state *state_of_module(PyObject *module)
 {
         return PyModule_GetState(module);
 }
@@ -103,6 +103,8 @@ static PyMethodDef core_methods[] = {
         {"between_waits", core_between_waits, METH_O, between_waits_doc},
         {"carry", core_carry, METH_VARARGS, carry_doc},
         {"hives", core_hives, METH_NOARGS, hives_doc},
+        {"poll_any", channel_poll_any, METH_VARARGS,
+         "poll_any(objects, timeout)\n--\n\nWait until one of the Connections and Queues is ready; None: they cannot be waited for together."},
         {"unlink", core_unlink, METH_O, unlink_doc},
         {NULL, NULL, 0, NULL},
 };

@@ -91,6 +91,7 @@ extern PyType_Spec queue_spec;
 extern PyType_Spec channel_spec;
 extern PyType_Spec sink_spec;
 
+struct core_state *state_of_module(PyObject *module);
 /* The state behind a type or a Python subclass of it; NULL with an exception. */
 struct core_state *state_of_type(PyTypeObject *type);
 
@@ -137,6 +138,11 @@ PyObject *pickle_load(struct core_state *state, const struct skep_loan *loan);
 int pickle_carry(const skep_hive *hive, skep_block object);
 /* Append memory that is already in order to the queue, through one loan. @return as pickle_put() */
 int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience);
+
+/* --- channel_type.c --- */
+
+/* skep._core.poll_any(objects, timeout) */
+PyObject *channel_poll_any(PyObject *module, PyObject *args);
 
 /* --- message.c --- */
 

@@ -77,6 +77,7 @@ def _attach(identity, reference):
 # A Connection that is pickled for anything but a queue or pipe of its hive, such as the arguments of a child, waits in a
 # queue of its own, its ticket.  This process holds that until the receiver has redeemed it, or has ended without.
 
+_SWEEP_SECONDS = 0.1
 _tickets = {}  # queue with the connection in it -> weak reference to the Popen of the child that it is for, or None
 
 
@@ -126,23 +127,45 @@ os.register_at_fork(after_in_child=_tickets.clear)  # they are the parent's
 def wait(object_list, timeout=None):
     """Those of the objects that are ready to be read or at their end; [] after timeout seconds (None: for ever).
 
-    Connections, queues or their _reader, sockets, Process.sentinel, descriptors and whatever has fileno().
+    Connections, queues or their _reader, sockets, Process.sentinel, descriptors and whatever has fileno().  Connections and
+    queues alone are waited for together, without descriptors (up to 128, from Linux 5.16 on).
     """
-    objects = list(object_list)
+    objects = tuple(object_list)
     ours = [obj for obj in objects if hasattr(obj, '_ready')]  # they know better than their descriptors, and sooner
-    ready = {id(obj) for obj in ours if obj._ready()}
     deadline = None if timeout is None else _time.monotonic() + timeout
+
+    def ready_of_ours():
+        return {id(obj) for obj in ours if obj._ready()}
+
+    def stretch():
+        left = None if deadline is None else max(0, deadline - _time.monotonic())
+        if not _tickets:
+            return left
+        _sweep()  # what we wait for may be the end of a child that never took its connection
+        return _SWEEP_SECONDS if left is None else min(left, _SWEEP_SECONDS)
+
+    def in_order(ready):
+        return [obj for obj in objects if id(obj) in ready]
+
+    ready = ready_of_ours()
+    if ours and len(ours) == len(objects):
+        while not ready and (left := stretch()) != 0:
+            if _core.poll_any(objects, left) is None:
+                break
+            ready = ready_of_ours()
+        if ready or left == 0:
+            return in_order(ready)
     with _selectors.PollSelector() as selector:
         for obj in objects:
-            if not hasattr(obj, '_ready') or not ready and (timeout is None or timeout > 0):
+            if not hasattr(obj, '_ready') or not ready:
                 selector.register(obj, _selectors.EVENT_READ)
+        own = {id(obj) for obj in ours}
         while True:
-            seen = {id(key.fileobj) for key, _ in selector.select(0 if ready else timeout)}
-            ready |= seen - {id(obj) for obj in ours} | {id(obj) for obj in ours if id(obj) in seen and obj._ready()}
-            if deadline is not None:
-                timeout = deadline - _time.monotonic()
-            if ready or timeout is not None and timeout <= 0:
-                return [obj for obj in objects if id(obj) in ready]
+            left = 0 if ready else stretch()
+            seen = {id(key.fileobj) for key, _ in selector.select(left)}
+            ready = seen - own | ready_of_ours()
+            if ready or left == 0:
+                return in_order(ready)
 
 
 # --- sockets ----------------------------------------------------------------------------------------------------------

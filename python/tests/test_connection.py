@@ -497,6 +497,45 @@ def test_wait_for_nothing():
     assert wait([], 0.1) == []
 
 
+@pytest.mark.parametrize('count', [3, 128, 200], ids=['three', 'as many as go together', 'more than go together'])
+def test_wait_on_pipes_alone(count):
+    pipes = [Pipe() for _ in range(count)]
+    seconds = [second for _, second in pipes]
+    before = len(os.listdir('/proc/self/fd'))
+    assert wait(seconds, 0) == [] and wait(seconds, 0.2) == []
+    for number in 0, count // 2, count - 1:
+        threading.Timer(0.05, pipes[number][0].send, [number]).start()
+        assert wait(seconds, 20) == [seconds[number]]
+        assert seconds[number].recv() == number
+    threading.Timer(0.05, pipes[1][0].close).start()
+    assert wait(seconds) == [seconds[1]]
+    assert count > 128 or len(os.listdir('/proc/self/fd')) == before
+    other = skep.Hive.create(capacity=16 << 20)
+    first, second = Connection.pair(other)
+    seconds[1] = second
+    threading.Timer(0.05, first.send, [1]).start()
+    assert wait(seconds, 20) == [second]
+    seconds[0].close()
+    with pytest.raises(OSError, match='handle is closed'):
+        wait(seconds)
+    for first, second in pipes:
+        first.close()
+        second.close()
+
+
+@pytest.mark.parametrize('mixed', [False, True])
+def test_a_wait_notices_a_child_that_died_before_it_took_its_end(mixed):
+    context = skep.get_context('spawn')
+    ours, theirs = context.Pipe()
+    process = context.Process(target=children.nothing, args=(children.Deadly(), theirs))
+    process.start()
+    theirs.close()
+    near, far = socket.socketpair()
+    with near, far:
+        assert wait([ours, near] if mixed else [ours], 20) == [ours]
+    process.join()
+
+
 def test_the_end_of_file_is_ready(pipe):
     first, second = pipe
     threading.Timer(0.1, second.close).start()

@@ -219,6 +219,39 @@ START_TEST(many_descriptors_are_each_for_their_queue)
 }
 END_TEST
 
+START_TEST(one_of_many_wakes_who_waits_for_all)
+{
+        enum { COUNT = 128 };
+        skep_queue *queues[COUNT + 1];
+        skep_hive *other;
+        ck_assert_int_eq(skep_queue_poll_any(queues, 0, skep_nowait()), -EINVAL);
+        for (uint32_t i = 0; i <= COUNT; i++)
+                ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.capacity = 4), &queues[i]), 0);
+        ck_assert_int_eq(skep_queue_poll_any(queues, COUNT + 1, skep_nowait()), -E2BIG);
+        ck_assert_int_eq(skep_queue_poll_any(queues, COUNT, skep_nowait()), -ETIMEDOUT);
+        ck_assert_int_eq(skep_queue_poll_any(queues, COUNT, skep_within_ns(120000000)), -ETIMEDOUT);
+        for (uint32_t i = 0; i < COUNT; i += 31) {
+                pid_t pid = fork();
+                if (pid == 0) {
+                        usleep(20000);
+                        _exit(put(queues[i], i) < 0);
+                }
+                ck_assert_int_eq(skep_queue_poll_any(queues, COUNT, skep_within_ns(INT64_C(20000000000))), 0);
+                ck_assert_int_eq(get(queues[i]), i);
+                ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+        }
+        ck_assert_int_eq(skep_queue_close(queues[5]), 0);
+        ck_assert_int_eq(skep_queue_poll_any(queues, COUNT, skep_forever()), 0);
+        ck_assert_int_eq(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = UINT64_C(4) << 20), &other), 0);
+        skep_queue_unref(queues[1]);
+        ck_assert_int_eq(skep_queue_create(other, SKEP_QUEUE_OPTIONS(.capacity = 4), &queues[1]), 0);
+        ck_assert_int_eq(skep_queue_poll_any(queues, 2, skep_nowait()), -EINVAL);
+        for (uint32_t i = 0; i <= COUNT; i++)
+                skep_queue_unref(queues[i]);
+        skep_hive_detach(other);
+}
+END_TEST
+
 START_TEST(a_queue_is_found_by_name_and_by_reference_until_it_is_gone)
 {
         skep_queue *other;
@@ -251,6 +284,7 @@ int main(void)
         tcase_add_test(tests, many_go_in_order);
         tcase_add_test(tests, the_descriptor_is_readable_while_there_are_messages);
         tcase_add_loop_test(tests, many_descriptors_are_each_for_their_queue, 0, 3);
+        tcase_add_test(tests, one_of_many_wakes_who_waits_for_all);
         tcase_set_timeout(tests, 30);
         tcase_add_test(tests, a_queue_is_found_by_name_and_by_reference_until_it_is_gone);
         suite_add_tcase(suite, tests);

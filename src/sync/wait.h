@@ -31,6 +31,8 @@ void wait_ends(struct skep_agent *agent);
  */
 typedef int wait_function(uint32_t *word, uint32_t expected, skep_deadline deadline);
 wait_function wait_slice;
+/* On up to OS_FUTEX_MANY_MAX words, where os_futex_has_many(). */
+int wait_slice_many(uint32_t *const *words, const uint32_t *expected, uint32_t count, skep_deadline deadline);
 /* Without asking the interrupt function. */
 wait_function wait_slice_surely;
 
