@@ -253,7 +253,7 @@ def _digest_of(message):
     return None
 
 
-def _reply_to(authkey, message):
+def _create_response(authkey, message):
     digest = _digest_of(message)
     if digest is not None and len(message) - len(digest) - 2 >= _OLD_MESSAGE_LENGTH:
         return b'{%s}' % digest.encode() + hmac.digest(authkey, message, digest)
@@ -262,13 +262,14 @@ def _reply_to(authkey, message):
     raise AuthenticationError('the challenge is too short, or names no digest that is known here')
 
 
-def _is_right_reply(authkey, message, reply):
-    digest = _digest_of(reply)
+def _verify_challenge(authkey, message, response):
+    digest = _digest_of(response)
     if digest is not None:
         right = b'{%s}' % digest.encode() + hmac.digest(authkey, message, digest)
     else:
         right = hmac.digest(authkey, message, 'md5')  # 16 bytes: another length is never equal
-    return hmac.compare_digest(right, reply)
+    if not hmac.compare_digest(right, response):
+        raise AuthenticationError('digest received was wrong')
 
 
 def deliver_challenge(connection, authkey, digest_name='sha256'):
@@ -278,9 +279,11 @@ def deliver_challenge(connection, authkey, digest_name='sha256'):
         raise ValueError(f'unsupported digest {digest_name!r}')
     message = b'{%s}' % digest_name.encode() + os.urandom(MESSAGE_LENGTH)
     connection.send_bytes(CHALLENGE + message)
-    if not _is_right_reply(authkey, message, connection.recv_bytes(_MOST_BYTES)):
+    try:
+        _verify_challenge(authkey, message, connection.recv_bytes(_MOST_BYTES))
+    except AuthenticationError:
         connection.send_bytes(FAILURE)
-        raise AuthenticationError('digest received was wrong')
+        raise
     connection.send_bytes(WELCOME)
 
 
@@ -290,6 +293,6 @@ def answer_challenge(connection, authkey):
     message = connection.recv_bytes(_MOST_BYTES)
     if not message.startswith(CHALLENGE):
         raise AuthenticationError(f'a challenge was expected, not {message!r}')
-    connection.send_bytes(_reply_to(authkey, message[len(CHALLENGE):]))
+    connection.send_bytes(_create_response(authkey, message[len(CHALLENGE):]))
     if connection.recv_bytes(_MOST_BYTES) != WELCOME:
         raise AuthenticationError('digest sent was rejected')

@@ -222,7 +222,7 @@ END_TEST
 START_TEST(one_of_many_wakes_who_waits_for_all)
 {
         enum { COUNT = 128 };
-        skep_queue *queues[COUNT + 1];
+        skep_queue *queues[COUNT + 1] = {NULL};
         skep_hive *other;
         ck_assert_int_eq(skep_queue_poll_any(queues, 0, skep_nowait()), -EINVAL);
         for (uint32_t i = 0; i <= COUNT; i++)
