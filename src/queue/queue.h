@@ -50,7 +50,7 @@ struct skep_queue {
         uint32_t open; /* rings[] known: bit per segment */
         struct ring rings[QUEUE_SEGMENTS];
         struct queue_watch *watch; /* watch.c */
-        pthread_mutex_t mutex;     /* over watch and rings */
+        pthread_mutex_t mutex;     /* over rings */
 };
 
 /* As skep_queue_create(), with that many slots in the first ring if it is unbounded. */

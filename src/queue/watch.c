@@ -41,7 +41,7 @@ struct queue_watch {
         uint32_t member; /* whose thread it is: a fork leaves it behind */
 };
 
-static pthread_mutex_t watchers_mutex = PTHREAD_MUTEX_INITIALIZER; /* before a watcher's; held across fork */
+static pthread_mutex_t watchers_mutex = PTHREAD_MUTEX_INITIALIZER; /* before a watcher's, and that before a queue's; held across fork */
 static struct watcher *watchers;
 
 /* --- the thread --------------------------------------------------------------------------------------------------------------- */
@@ -163,11 +163,8 @@ static int watch_start(skep_queue *queue)
         watch->member = queue->hive->member;
         watch->fd = os_event_create();
         int result = watch->fd;
-        if (result >= 0) {
-                pthread_mutex_lock(&watchers_mutex);
+        if (result >= 0)
                 result = watcher_find(watch);
-                pthread_mutex_unlock(&watchers_mutex);
-        }
         if (result < 0) {
                 if (watch->fd >= 0)
                         os_close(watch->fd);
@@ -217,13 +214,13 @@ void watch_end(skep_queue *queue)
 
 int skep_queue_fd(skep_queue *queue)
 {
-        pthread_mutex_lock(&queue->mutex);
+        pthread_mutex_lock(&watchers_mutex);
         if (queue->watch && queue->watch->member != queue->hive->member)
-                watch_end(queue);
+                watch_end(queue); /* it was the parent's */
         int result = queue->watch ? 0 : watch_start(queue);
         if (result == 0)
                 result = queue->watch->fd;
-        pthread_mutex_unlock(&queue->mutex);
+        pthread_mutex_unlock(&watchers_mutex);
         return result;
 }
 
