@@ -334,6 +334,29 @@ START_TEST(arrays_and_long_messages_go_through)
 }
 END_TEST
 
+/* Each channel's only message carries an end of the next: destroying the first destroys all, without recursion. */
+START_TEST(a_long_chain_of_channels_goes_at_once)
+{
+        skep_channel_end *head = NULL, *tail = NULL;
+        for (int i = 0; i < 30000; i++) {
+                skep_channel_end *a, *b;
+                ck_assert_int_eq(skep_channel_create(hive, SKEP_CHANNEL_OPTIONS(.flags = SKEP_CHANNEL_ONE_WAY, .capacity = 1), &a, &b), 0);
+                if (tail)
+                        send_end(tail, a);
+                skep_channel_unref(tail);
+                tail = b;
+                if (head)
+                        skep_channel_unref(a);
+                else
+                        head = a;
+        }
+        ck_assert_int_eq(send_number(tail, 1), 0);
+        skep_channel_unref(head);
+        ck_assert_int_eq(send_number(tail, 1), -ESHUTDOWN);
+        skep_channel_unref(tail);
+}
+END_TEST
+
 START_TEST(ten_thousand_channels)
 {
         enum { COUNT = 10000 };
@@ -368,6 +391,7 @@ int main(void)
                 a_message_that_is_never_received_lets_go,
                 only_what_is_held_can_be_carried,
                 arrays_and_long_messages_go_through,
+                a_long_chain_of_channels_goes_at_once,
                 ten_thousand_channels,
         };
         Suite *suite = suite_create("channel");
