@@ -226,12 +226,22 @@ static uint64_t end_verify(skep_hive *hive, struct shm_block *block)
         return shared ? word_verify(hive, &shared->reads) + word_verify(hive, &shared->writes) : 1;
 }
 
+/* What waits to be received. */
+static void end_inspect(skep_hive *hive, struct shm_block *block, struct skep_object_info *info)
+{
+        const struct shm_channel_end *shared = end_of(hive, block);
+        struct shm_block *queue = shared ? claim_find(hive, skep_load(&shared->reads), 0) : NULL;
+        if (queue && kind_of(queue)->inspect)
+                kind_of(queue)->inspect(hive, queue, info);
+}
+
 static const struct kind end_kind = {
         .name = "channel end",
         .shared_bytes = sizeof(struct shm_channel_end),
         .handle_bytes = sizeof(struct skep_channel_end),
         .destroy = end_destroy,
         .verify = end_verify,
+        .inspect = end_inspect,
 };
 
 __attribute__((constructor)) static void channel_register(void)

@@ -311,6 +311,37 @@ START_TEST(only_what_is_held_can_be_carried)
 }
 END_TEST
 
+struct seen {
+        int ends, others;
+        uint64_t waiting;
+};
+
+static int look(const struct skep_object_info *info, void *context)
+{
+        struct seen *seen = context;
+        if (strcmp(info->kind, "channel end") == 0) {
+                seen->ends++;
+                seen->waiting += info->value;
+        } else if (strcmp(info->kind, "queue") != 0) {
+                seen->others++;
+        }
+        return 0;
+}
+
+START_TEST(who_looks_sees_the_ends_and_what_waits_there)
+{
+        struct seen seen = {0};
+        for (uint32_t i = 0; i < 3; i++)
+                ck_assert_int_eq(send_number(first, i), 0);
+        send_end(second, second);
+        ck_assert_int_eq(skep_hive_objects(hive, look, &seen), 0);
+        ck_assert_int_eq(seen.ends, 2);
+        ck_assert_uint_eq(seen.waiting, 4);
+        ck_assert_int_eq(seen.others, 0);
+        skep_channel_unref(receive_end(first));
+}
+END_TEST
+
 START_TEST(arrays_and_long_messages_go_through)
 {
         static char text[3000000], got[3000000];
@@ -390,6 +421,7 @@ int main(void)
                 a_message_holds_the_end_that_it_carries,
                 a_message_that_is_never_received_lets_go,
                 only_what_is_held_can_be_carried,
+                who_looks_sees_the_ends_and_what_waits_there,
                 arrays_and_long_messages_go_through,
                 a_long_chain_of_channels_goes_at_once,
                 ten_thousand_channels,
