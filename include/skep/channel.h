@@ -4,7 +4,8 @@
  *
  * An end lasts as long as somebody holds it: a handle in any process, a name, a message that carries it.  When the last
  * holder of an end has let it go, or was killed, the other end receives what was sent before, then -ESHUTDOWN (end of file);
- * sending to an end that nobody holds is -ESHUTDOWN too (broken pipe).
+ * sending to an end that nobody holds is -ESHUTDOWN too (broken pipe).  What an end had not received when its last holder went
+ * is dropped, with what it carries.
  *
  * Each way is a queue (queue.h): skep_channel_reader() and skep_channel_writer() give it for everything that queues do, such as
  * arrays, runs of messages and messages where they lie.  Many threads and processes may send and receive at one end.

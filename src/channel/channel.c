@@ -12,6 +12,7 @@
  *         making an end                      end with the dead's claim          the bit is dropped, the last claim destroys it
  *         between a claim and its word       intent HOLD                        claim/recover.c: undone
  *         closing, or after it               end RETIRED(dead)                  the reaper destroys it again: closed stays closed
+ *         dropping what nobody will receive  end RETIRED(dead)                  the same; a message half taken was put back before
  *         between a word and its claim       intent DROP                        claim/recover.c: finished; the word is 0
  *         before waking who waits            -                                  their slices end
  */
@@ -192,12 +193,15 @@ static struct shm_channel_end *end_of(skep_hive *hive, struct shm_block *block)
         return shared && bytes >= sizeof *shared ? shared : NULL;
 }
 
-static void way_end(struct skep_agent *agent, uint64_t *word)
+/* What nobody will receive is dropped with the end that would have: it may carry ends that others wait for. */
+static void way_end(struct skep_agent *agent, uint64_t *word, bool reads)
 {
         if (!skep_load(word))
                 return;
         struct shm_block *queue = claim_find(agent->hive, skep_load(word), 0);
-        if (queue)
+        if (queue && reads)
+                queue_orphan_block(agent, queue);
+        else if (queue)
                 queue_close_block(agent->hive, queue);
         PROBE("channel.closed");
         claim_unlink(agent, word);
@@ -209,8 +213,8 @@ static void end_destroy(struct skep_agent *agent, struct shm_block *block)
         struct shm_channel_end *shared = end_of(agent->hive, block);
         if (!shared)
                 return;
-        way_end(agent, &shared->reads);
-        way_end(agent, &shared->writes);
+        way_end(agent, &shared->reads, true);
+        way_end(agent, &shared->writes, false);
 }
 
 static uint64_t word_verify(skep_hive *hive, const uint64_t *word)

@@ -297,6 +297,18 @@ START_TEST(a_message_that_is_never_received_lets_go)
 }
 END_TEST
 
+START_TEST(what_is_carried_to_a_closed_end_is_let_go)
+{
+        skep_channel_end *a, *b;
+        ck_assert_int_eq(skep_channel_create(hive, NULL, &a, &b), 0);
+        send_end(first, b);
+        skep_channel_unref(b);
+        second = skep_channel_unref(second); /* it would have received the end */
+        ck_assert_int_eq(receive_number(a), -ESHUTDOWN);
+        skep_channel_unref(a);
+}
+END_TEST
+
 START_TEST(only_what_is_held_can_be_carried)
 {
         struct skep_loan loan;
@@ -420,6 +432,7 @@ int main(void)
                 a_child_holds_what_its_parent_holds,
                 a_message_holds_the_end_that_it_carries,
                 a_message_that_is_never_received_lets_go,
+                what_is_carried_to_a_closed_end_is_let_go,
                 only_what_is_held_can_be_carried,
                 who_looks_sees_the_ends_and_what_waits_there,
                 arrays_and_long_messages_go_through,

@@ -201,7 +201,8 @@ static int put_claimed(skep_queue *queue, struct skep_agent *agent, struct shm_b
                 memcpy(place_slot(&place)->data, description, bytes);
         place_publish(queue, &place);
         intent_clear(agent);
-        return 0;
+        /* Publishing and this look are ordered, and so are orphaning and taking all: one of the two finds the message. */
+        return skep_load(&queue->shared->orphaned) ? skep_queue_drain(queue, NULL) : 0;
 }
 
 int skep_queue_put_array(skep_queue *queue, skep_array *array, skep_deadline deadline)

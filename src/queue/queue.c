@@ -320,6 +320,37 @@ static void ring_drain(struct skep_agent *agent, const struct ring *ring)
         }
 }
 
+/* Take everything; what is being put just now is dropped by who puts it (put.c). */
+static void ring_take_all(struct skep_agent *agent, const struct ring *ring)
+{
+        uint64_t position;
+        while (ring_get_claim(ring, agent->id, &position) == RING_DONE) {
+                struct shm_slot *slot = ring_slot(ring, position);
+                struct shm_block *block = slot->block ? claim_find(agent->hive, slot->block, 0) : NULL;
+                if (block)
+                        intent_set(agent, INTENT_DROP, block, &slot->word, ring_turn(ring, position));
+                ring_get_release(ring, position);
+                if (block)
+                        claim_drop(agent, block);
+        }
+}
+
+void queue_orphan_block(struct skep_agent *agent, struct shm_block *block)
+{
+        uint64_t bytes;
+        struct shm_queue *shared = heap_data(agent->hive, block, &bytes);
+        if (block->kind != BLOCK_QUEUE || !shared || bytes < sizeof *shared)
+                return;
+        close_for_all(shared);
+        (void)skep_exchange(&shared->orphaned, 1);
+        PROBE("queue.orphaned");
+        for (uint32_t i = 0; i < QUEUE_SEGMENTS; i++) {
+                struct ring ring;
+                if (ring_of_block(agent->hive, claim_find(agent->hive, skep_load(&shared->segments[i]), 0), &ring) == 0)
+                        ring_take_all(agent, &ring);
+        }
+}
+
 /* The queue is RETIRED(agent), or that agent's reaper's: nobody else sees it. */
 static void queue_destroy(struct skep_agent *agent, struct shm_block *block)
 {

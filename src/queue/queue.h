@@ -27,7 +27,8 @@ struct shm_queue {
         uint64_t head_segment;             /* hint {epoch 32, index 32}: first that may have messages; lowered with a message put back */
         uint64_t tail_segment;             /* hint: index of the last */
         uint64_t closed;                   /* 0, then 1 for ever */
-        uint64_t pad1[13];
+        uint64_t orphaned;                 /* 0, then 1 for ever: nobody will get what is in it */
+        uint64_t pad1[12];
         uint32_t not_empty;                /* event counts */
         uint32_t pad2[31];
         uint32_t not_full;
@@ -62,6 +63,9 @@ struct shm_block *queue_block(const skep_queue *queue);
 
 /* Close a queue without a handle; as often as you like. */
 void queue_close_block(skep_hive *hive, struct shm_block *block);
+
+/* The same for a queue that nobody gets from any more: what is in it, and what that carries, is let go of. */
+void queue_orphan_block(struct skep_agent *agent, struct shm_block *block);
 
 /* The ring of a segment that exists. @return NULL none, or damaged */
 const struct ring *queue_ring(skep_queue *queue, uint32_t segment);
