@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
 C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "hive"]
-PYTHON_PROGRAMS = ["python_queue", "python_array", "python_list"]
+PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
@@ -65,6 +65,10 @@ TARGETS = [
     ("Python round trip", "", "max", 6, "multiprocessing.Pipe"),
     ("Python ShareableList get", "", "faster", 5, "multiprocessing.ShareableList"),
     ("Python ShareableList set", "", "faster", 5, "multiprocessing.ShareableList"),
+    ("Python pipe round trip", "awake", "faster", 5, "multiprocessing.Pipe"),
+    ("Python pipe round trip", "asleep", "times", 0.7, "multiprocessing.Pipe"),
+    ("Python pipe there", "1 MiB bytes", "faster", 3, "multiprocessing.Pipe"),
+    ("Python pipe there", "48 MiB", "faster", 1000, "multiprocessing.Pipe"),
 ]
 
 

@@ -24,6 +24,7 @@
 #include <skep/array.h>
 #include <skep/barrier.h>
 #include <skep/block.h>
+#include <skep/channel.h>
 #include <skep/condition.h>
 #include <skep/deadline.h>
 #include <skep/error.h>

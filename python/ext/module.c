@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-static struct core_state *state_of_module(PyObject *module)
+struct core_state *state_of_module(PyObject *module)
 {
         return PyModule_GetState(module);
 }
@@ -93,14 +93,29 @@ static PyObject *core_unlink(PyObject *module, PyObject *name)
 }
 
 PyDoc_STRVAR(mention_doc, "mention(hive, reference)\n--\n\n"
-                          "Called by __reduce__: the message that is being made, if any, keeps that object alive until it has been taken.");
+                          "Called by __reduce__: let the message that is being made hold that object until it has been taken.\n"
+                          "False: what is pickled here does not go into a queue of that hive.");
+
+PyDoc_STRVAR(between_waits_doc, "between_waits(function)\n--\n\nCall function() ten times a second in the waits of Connections; None: nothing.");
+static PyObject *core_between_waits(PyObject *module, PyObject *function)
+{
+        struct core_state *state = state_of_module(module);
+
+        if (function != Py_None)
+                Py_INCREF(function);
+        Py_XSETREF(state->between_waits, function == Py_None ? NULL : function);
+        Py_RETURN_NONE;
+}
 
 static PyMethodDef core_methods[] = {
         {"array_beneath", core_array_beneath, METH_O, array_beneath_doc},
+        {"between_waits", core_between_waits, METH_O, between_waits_doc},
         {"mention", pickle_mention, METH_VARARGS, mention_doc},
         {"numpy_allocator", core_numpy_allocator, METH_VARARGS, numpy_allocator_doc},
         {"use_numpy_allocator", core_use_numpy_allocator, METH_O, use_numpy_allocator_doc},
         {"hives", core_hives, METH_NOARGS, hives_doc},
+        {"poll_any", channel_poll_any, METH_VARARGS,
+         "poll_any(objects, timeout)\n--\n\nWait until one of the Connections and Queues is ready; None: they cannot be waited for together."},
         {"unlink", core_unlink, METH_O, unlink_doc},
         {NULL, NULL, 0, NULL},
 };
@@ -111,7 +126,8 @@ static PyMethodDef core_methods[] = {
         X(hive_type) X(array_type) X(queue_type) X(sink_type) X(hive_error) X(gone_error) X(full) X(empty) X(pickle_dumps)     \
         X(pickle_loads) X(pickler) X(forking_pickler) X(copyreg_table) X(protocol) X(pickler_keywords) X(loads_keywords)      \
         X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base) X(name_block) X(name_timeout)     \
-        X(ndarray) X(numpy_asarray) X(numpy_copyto) X(memory_type) X(items_type)
+        X(ndarray) X(numpy_asarray) X(numpy_copyto) X(memory_type) X(items_type)                                               \
+        X(channel_type) X(buffer_too_short) X(between_waits)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
 {
@@ -174,6 +190,8 @@ static int core_exec(PyObject *module)
         NEED(hive_type, add_type(module, &hive_spec, "Hive"))
         NEED(array_type, add_type(module, &array_spec, "Array"))
         NEED(queue_type, add_type(module, &queue_spec, "Queue"))
+        NEED(channel_type, add_type(module, &channel_spec, "Connection"))
+        NEED(buffer_too_short, fetch("multiprocessing", "BufferTooShort"))
         NEED(sink_type, add_type(module, &sink_spec, NULL))
         NEED(memory_type, add_type(module, &memory_spec, "Memory"))
         NEED(items_type, add_type(module, &items_spec, "ItemList"))

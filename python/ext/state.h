@@ -29,6 +29,7 @@ struct core_state {
         PyTypeObject *hive_type;
         PyTypeObject *array_type;
         PyTypeObject *queue_type;
+        PyTypeObject *channel_type;
         PyTypeObject *sink_type;
         PyTypeObject *memory_type;
         PyTypeObject *items_type;
@@ -37,6 +38,8 @@ struct core_state {
         PyObject *gone_error;
         PyObject *full;  /* queue.Full */
         PyObject *empty; /* queue.Empty */
+        PyObject *buffer_too_short; /* multiprocessing.BufferTooShort */
+        PyObject *between_waits;    /* called now and then in the waits of a Connection; NULL: nothing */
 
         PyObject *pickle_dumps;
         PyObject *pickle_loads;
@@ -87,10 +90,12 @@ extern struct PyModuleDef core_module;
 extern PyType_Spec hive_spec;
 extern PyType_Spec array_spec;
 extern PyType_Spec queue_spec;
+extern PyType_Spec channel_spec;
 extern PyType_Spec sink_spec;
 extern PyType_Spec memory_spec;
 extern PyType_Spec items_spec;
 
+struct core_state *state_of_module(PyObject *module);
 /* The state behind a type or a Python subclass of it; NULL with an exception. */
 struct core_state *state_of_type(PyTypeObject *type);
 
@@ -131,11 +136,17 @@ void copy_bytes(void *target, const void *source, size_t bytes);
 
 /* @return 0; -1 with an exception, and then nothing was put */
 int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, const struct patience *patience);
+/* Of kind PICKLE, or bytes that are a pickle. */
 PyObject *pickle_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
-/* mention(hive, reference): the message that this thread is making, if any, refers to that object. */
+/* mention(hive, reference): the message that this thread is making, if any, will hold that object. */
 PyObject *pickle_mention(PyObject *module, PyObject *args);
 /* Append memory that is already in order to the queue, through one loan. @return as pickle_put() */
 int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience);
+
+/* --- channel_type.c --- */
+
+/* skep._core.poll_any(objects, timeout) */
+PyObject *channel_poll_any(PyObject *module, PyObject *args);
 
 /* --- message.c --- */
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """multiprocessing on crash-safe, zero-copy shared memory: `import skep as mp`.
 
-Every public name of multiprocessing is here and means the same.  Queue and SimpleQueue are skep's own; the others are
-still the standard library's, bound to skep's contexts: JoinableQueue, Pool, Manager, Pipe, locks, Value and Array.
+Every public name of multiprocessing is here and means the same.  Queue, SimpleQueue and Pipe are skep's own; the others
+are still the standard library's, bound to skep's contexts: JoinableQueue, Pool, Manager, locks, Value and Array.
 
 New: arrays born in shared memory (empty, zeros, ones, full, array, asarray), Hive, HiveError, GoneError.
 """

@@ -25,6 +25,11 @@ class BaseContext(_standard.BaseContext):
         from .queues import SimpleQueue
         return SimpleQueue(ctx=self.get_context())
 
+    def Pipe(self, duplex=True):
+        """Two connected skep.connection.Connections; with duplex=False the first only receives and the second only sends."""
+        from .connection import Pipe
+        return Pipe(duplex)
+
     def Pool(self, processes=None, initializer=None, initargs=(), maxtasksperchild=None):
         """The standard library's pool; its workers are members of the hive, so tasks may carry queues of skep."""
         from multiprocessing.pool import Pool

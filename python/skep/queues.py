@@ -6,8 +6,8 @@ Against multiprocessing.queues:
 * put() pickles at once, in the caller, and raises what pickle raises; there is no feeder thread, so an object is in the
   queue when put() returns, and nothing has to be flushed at exit;
 * a queue can be pickled at any time, not only for a child that is being started.  What is sent is a reference: the
-  receiver must be a member of the hive.  A message in a queue of the same hive keeps what it mentions alive until it has
-  been taken; in other ways of sending somebody must hold the queue until it has been attached to;
+  receiver must be a member of the hive.  A queue or pipe of the same hive holds what is sent through it until it has been
+  taken; elsewhere somebody must hold the queue until the receiver has attached;
 * arrays made by skep.empty() and its like go by reference, by themselves or (if contiguous) inside other objects: sender
   and receiver see the same elements;
 * a process that is killed leaves the queue working; what it had begun to take comes out again.
@@ -50,9 +50,12 @@ class _End:
 
     def poll(self, timeout=0.0):
         if timeout is None or timeout > 0:
-            from multiprocessing.connection import wait
+            from .connection import wait
             return bool(wait([self], timeout)) and not self._queue.empty()
         return not self._queue.empty()
+
+    def _ready(self):
+        return self._queue._ready()
 
     def close(self):
         self.closed = True  # the other end does not notice: a queue has no end of file
@@ -79,10 +82,13 @@ class _Shared(_core.Queue):
         popen = get_spawning_popen()
         if popen is not None:
             _keep_until_child_ends(popen, self)
-        _core.mention(self.hive, self.reference)
+        _core.mention(self.hive, self.reference)  # in a message of the same hive it is held by the message
         with _attached_lock:
             _attached.setdefault(self._key, self)  # it may come back
         return _attach, (type(self), self.hive, self.reference, self._state())
+
+    def _ready(self):
+        return self.qsize() > 0 or self.closed
 
     def _state(self):
         """Attributes that a subclass has given its instances."""

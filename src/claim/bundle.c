@@ -35,7 +35,7 @@ int bundle_create(struct skep_agent *agent, const skep_block *references, size_t
         claim_adopt(agent, block, BLOCK_BUNDLE);
         for (size_t i = 0; i < count && result == 0; i++) {
                 struct shm_block *other = claim_find(agent->hive, references[i].offset, references[i].serial);
-                result = other && references[i].serial ? claim_link(agent, &bundle->references[i], other) : -ESTALE;
+                result = other && references[i].serial && claim_is_mine(agent->hive, other) ? claim_link(agent, &bundle->references[i], other) : -ESTALE;
         }
         if (result < 0)
                 (void)claim_unref(agent, block);

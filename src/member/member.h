@@ -22,6 +22,10 @@ struct skep_agent {
         uint32_t id;
         uint32_t member;
         uint32_t spin_ns;              /* sync/: how long spinning has paid lately */
+        uint32_t retired_count;        /* claim/: blocks that wait until the one being destroyed is gone */
+        uint32_t retired_capacity;
+        struct shm_block **retired;
+        bool destroying;
         struct skep_agent *next;       /* of the hive */
         struct skep_agent *thread_next; /* of the thread */
         struct {                       /* heap/: hints, records that were free lately */

@@ -81,6 +81,10 @@ int os_byte_is_locked(int fd, uint64_t offset);
 
 /* Sleep while *word == expected, until monotonic_ns. Returns 0 (also when woken without cause), -ETIMEDOUT or -EINTR. */
 int os_futex_wait(uint32_t *word, uint32_t expected, int64_t monotonic_ns);
+/* Sleep while all words are as expected. As os_futex_wait(), also -ENOSYS */
+#define OS_FUTEX_MANY_MAX 128u
+int os_futex_wait_many(uint32_t *const *words, const uint32_t *expected, uint32_t count, int64_t monotonic_ns);
+bool os_futex_has_many(void);
 /* @return how many were woken */
 int os_futex_wake(uint32_t *word, int count);
 

@@ -65,9 +65,10 @@ static int taken_wait(skep_queue *queue, struct skep_agent *agent, struct taken 
                         return result;
                 if (queue->watch)
                         watch_rearm(queue);
-                if (queue_wait(queue, agent, &queue->shared->not_empty, queue_is_ready, deadline) < 0) {
+                int waited = queue_wait(queue, agent, &queue->shared->not_empty, queue_is_ready, deadline);
+                if (waited < 0) {
                         result = taken_claim(queue, agent, ret_taken);
-                        return result == -EAGAIN ? -ETIMEDOUT : result;
+                        return result == -EAGAIN ? waited : result;
                 }
         }
 }
@@ -283,6 +284,18 @@ int skep_loan_array(const struct skep_loan *loan, skep_array **ret_array)
         struct skep_agent *agent;
         struct taken taken;
         return loan_taken(loan, &agent, &taken) ? slot_array(agent, taken_slot(&taken), ret_array) : -EINVAL;
+}
+
+int skep_queue_poll(skep_queue *queue, skep_deadline deadline)
+{
+        struct skep_agent *agent;
+        int result = agent_self(queue->hive, &agent);
+        while (result == 0 && !queue_is_ready(queue)) {
+                if (queue->watch)
+                        watch_rearm(queue);
+                result = queue_wait(queue, agent, &queue->shared->not_empty, queue_is_ready, deadline);
+        }
+        return result;
 }
 
 int skep_queue_drain(skep_queue *queue, uint64_t *ret_count)

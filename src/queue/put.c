@@ -64,9 +64,10 @@ static int place_wait(skep_queue *queue, struct skep_agent *agent, struct place 
                 int result = place_claim(queue, agent, ret_place);
                 if (result != -EAGAIN)
                         return result;
-                if (queue_wait(queue, agent, &queue->shared->not_full, queue_has_space, deadline) < 0) {
+                int waited = queue_wait(queue, agent, &queue->shared->not_full, queue_has_space, deadline);
+                if (waited < 0) {
                         result = place_claim(queue, agent, ret_place);
-                        return result == -EAGAIN ? -ETIMEDOUT : result;
+                        return result == -EAGAIN ? waited : result;
                 }
         }
 }
@@ -108,33 +109,6 @@ static int put_block(skep_queue *queue, struct skep_agent *agent, struct shm_blo
         place_publish(queue, &place);
         intent_clear(agent);
         return 0;
-}
-
-/* The message is a claim of the slot on a LIVE block. */
-static int put_claim(skep_queue *queue, struct skep_agent *agent, const struct place *place, struct shm_block *block, uint32_t kind, uint64_t bytes)
-{
-        place_intent(agent, place, INTENT_HOLD, block);
-        int result = claim_hold(agent, block);
-        if (result < 0) {
-                ring_put_cancel(place->ring, place->position);
-                intent_clear(agent);
-                return result;
-        }
-        place_head(place, kind, bytes, hive_offset(queue->hive, block));
-        place_publish(queue, place);
-        intent_clear(agent);
-        return 0;
-}
-
-static int put_bundle(skep_queue *queue, struct skep_agent *agent, struct shm_block *block, uint32_t kind, uint64_t bytes, skep_deadline deadline)
-{
-        struct place place;
-        int result = place_wait(queue, agent, &place, deadline);
-        if (result == 0)
-                result = put_claim(queue, agent, &place, block, kind, bytes);
-        if (result == 0)
-                (void)claim_unref(agent, block);
-        return result;
 }
 
 static int put_long(skep_queue *queue, struct skep_agent *agent, const void *message, size_t bytes, skep_deadline deadline)
@@ -209,35 +183,53 @@ int skep_queue_put_many(skep_queue *queue, const struct skep_bytes *messages, si
         return result;
 }
 
+/* A block that this process claims gets a claim of the slot. @param description  for the slot itself, or NULL */
+static int put_claimed(skep_queue *queue, struct skep_agent *agent, struct shm_block *block, uint32_t kind, uint64_t bytes, const void *description,
+                       skep_deadline deadline)
+{
+        struct place place;
+        int result = place_wait(queue, agent, &place, deadline);
+        if (result < 0)
+                return result;
+        place_intent(agent, &place, INTENT_HOLD, block);
+        result = claim_hold(agent, block);
+        if (result < 0) {
+                ring_put_cancel(place.ring, place.position);
+                intent_clear(agent);
+                return result;
+        }
+        place_head(&place, kind, bytes, hive_offset(queue->hive, block));
+        if (description)
+                memcpy(place_slot(&place)->data, description, bytes);
+        place_publish(queue, &place);
+        intent_clear(agent);
+        /* Publishing and this look are ordered, and so are orphaning and taking all: one of the two finds the message. */
+        return skep_load(&queue->shared->orphaned) ? skep_queue_drain(queue, NULL) : 0;
+}
+
 int skep_queue_put_array(skep_queue *queue, skep_array *array, skep_deadline deadline)
 {
         uint64_t description[ARRAY_DESCRIPTION_MAX / 8];
         struct skep_agent *agent;
-        struct place place;
         if (!array || skep_array_hive(array) != queue->hive)
                 return -EINVAL;
         uint64_t bytes = array_describe(array, description);
         int result = bytes > queue->slot_bytes ? -EMSGSIZE : agent_self(queue->hive, &agent);
-        if (result == 0)
-                result = place_wait(queue, agent, &place, deadline);
-        if (result < 0)
-                return result;
-        memcpy(place_slot(&place)->data, description, bytes);
-        return put_claim(queue, agent, &place, array_block(array), SKEP_MESSAGE_ARRAY, bytes);
+        return result < 0 ? result : put_claimed(queue, agent, array_block(array), SKEP_MESSAGE_ARRAY, bytes, description, deadline);
 }
 
 /* --- loans ----------------------------------------------------------------------------------------------------------------- */
 
-enum { LOAN_ENDED = 0, LOAN_RESERVED = 1 };
+enum { LOAN_ENDED = 0, LOAN_RESERVED = 1, LOAN_CARRYING = 3 };
 
-static int loan_of(skep_queue *queue, struct shm_block *block, size_t bytes, struct skep_loan *ret_loan)
+static int loan_of(skep_queue *queue, struct shm_block *block, size_t bytes, uint32_t state, struct skep_loan *ret_loan)
 {
         uint64_t usable;
         *ret_loan = (struct skep_loan){
                 .data = bundle_data(queue->hive, block, &usable),
                 .bytes = bytes,
                 .kind = SKEP_MESSAGE_BYTES,
-                .state = LOAN_RESERVED,
+                .state = state,
                 .queue = queue,
                 .block = hive_offset(queue->hive, block),
         };
@@ -256,7 +248,7 @@ int skep_queue_reserve(skep_queue *queue, size_t bytes, struct skep_loan *ret_lo
         if (result < 0)
                 return result;
         block->kind = BLOCK_BYTES; /* the last owner's is still there */
-        return loan_of(queue, block, bytes, ret_loan);
+        return loan_of(queue, block, bytes, LOAN_RESERVED, ret_loan);
 }
 
 int skep_queue_reserve_with(skep_queue *queue, size_t bytes, const skep_block *references, size_t count, struct skep_loan *ret_loan)
@@ -270,35 +262,34 @@ int skep_queue_reserve_with(skep_queue *queue, size_t bytes, const skep_block *r
                 result = -ESHUTDOWN;
         if (result == 0)
                 result = bundle_create(agent, references, count, bytes, &block);
-        return result < 0 ? result : loan_of(queue, block, bytes, ret_loan);
+        return result < 0 ? result : loan_of(queue, block, bytes, LOAN_CARRYING, ret_loan);
 }
 
-static bool is_bundle(const struct shm_block *block)
-{
-        return word_state(skep_load(&block->word)) == BLOCK_LIVE;
-}
-
-/* The block of a loan, if the loan is this thread's and still open. */
+/* The block of a loan, if the loan is open and this thread's; one with references may change hands within the process. */
 static struct shm_block *loan_block(struct skep_agent *agent, const struct skep_loan *loan)
 {
+        if (loan->state == LOAN_CARRYING) {
+                struct shm_block *block = claim_find(agent->hive, loan->block, 0);
+                return block && claim_is_mine(agent->hive, block) ? block : NULL;
+        }
         struct shm_block *block = loan->state == LOAN_RESERVED ? heap_record(agent->hive, loan->block) : NULL;
         uint64_t word = block ? skep_load(&block->word) : 0;
-        if (word_state(word) == BLOCK_LIVE)
-                return block->kind == BLOCK_BUNDLE && claim_is_mine(agent->hive, block) ? block : NULL;
         return word_state(word) == BLOCK_HELD && word_agent(word) == agent->id ? block : NULL;
 }
 
 int skep_queue_commit(struct skep_loan *loan, uint32_t kind, size_t bytes, skep_deadline deadline)
 {
         struct skep_agent *agent;
-        if ((kind != SKEP_MESSAGE_BYTES && kind != SKEP_MESSAGE_PICKLE) || bytes > loan->bytes || loan->state != LOAN_RESERVED)
+        if ((kind != SKEP_MESSAGE_BYTES && kind != SKEP_MESSAGE_PICKLE) || bytes > loan->bytes)
                 return -EINVAL;
         int result = agent_self(loan->queue->hive, &agent);
         struct shm_block *block = result == 0 ? loan_block(agent, loan) : NULL;
         if (!block)
                 return result < 0 ? result : -EINVAL;
-        result = is_bundle(block) ? put_bundle(loan->queue, agent, block, kind, bytes, deadline)
-                                  : put_block(loan->queue, agent, block, kind, bytes, deadline);
+        bool carries = loan->state == LOAN_CARRYING;
+        result = carries ? put_claimed(loan->queue, agent, block, kind, bytes, NULL, deadline) : put_block(loan->queue, agent, block, kind, bytes, deadline);
+        if (result == 0 && carries)
+                (void)claim_unref(agent, block);
         if (result == 0)
                 loan->state = LOAN_ENDED;
         return result;
@@ -307,10 +298,10 @@ int skep_queue_commit(struct skep_loan *loan, uint32_t kind, size_t bytes, skep_
 void skep_queue_abandon(struct skep_loan *loan)
 {
         struct skep_agent *agent;
-        if (loan->state != LOAN_RESERVED || agent_self(loan->queue->hive, &agent) < 0)
+        if (agent_self(loan->queue->hive, &agent) < 0)
                 return;
         struct shm_block *block = loan_block(agent, loan);
-        if (block && is_bundle(block))
+        if (block && loan->state == LOAN_CARRYING)
                 (void)claim_unref(agent, block);
         else if (block)
                 heap_give(agent, block);

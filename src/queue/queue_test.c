@@ -454,6 +454,80 @@ START_TEST(the_descriptor_is_readable_while_there_are_messages)
 }
 END_TEST
 
+/* Many descriptors at once, with threads for 127, for 2, and for one each, as where the kernel waits on one word only. */
+START_TEST(many_descriptors_are_each_for_their_queue)
+{
+        enum { COUNT = 150 };
+        skep_queue *queues[COUNT];
+        struct pollfd pollers[COUNT];
+        const uint32_t groups[] = {watch_group_max, 2, 1};
+        watch_group_max = groups[_i];
+        for (uint32_t i = 0; i < COUNT; i++) {
+                ck_assert_int_eq(skep_queue_create(hive, NULL, &queues[i]), 0);
+                pollers[i] = (struct pollfd){.fd = skep_queue_fd(queues[i]), .events = POLLIN};
+                ck_assert_int_ge(pollers[i].fd, 0);
+        }
+        for (uint32_t i = 0; i < 40; i++) {
+                uint32_t at = i * 37 % COUNT;
+                ck_assert_int_eq(put(queues[at], i), 0);
+                ck_assert_int_ge(poll(pollers, COUNT, 20000), 1);
+                for (uint32_t j = 0; j < COUNT; j++)
+                        ck_assert_int_eq(pollers[j].revents, j == at ? POLLIN : 0);
+                ck_assert_int_eq(get(queues[at]), i);
+                ck_assert_int_eq(get(queues[at]), -ETIMEDOUT);
+                ck_assert_int_eq(poll(pollers, COUNT, 0), 0);
+        }
+        pid_t pid = fork();
+        if (pid == 0) { /* has its own descriptors */
+                struct pollfd poller = {.fd = skep_queue_fd(queues[0]), .events = POLLIN};
+                _exit(poll(&poller, 1, 20000) != 1 || get(queues[0]) != 77);
+        }
+        ck_assert_int_eq(put(queues[0], 77), 0);
+        int status;
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_int_eq(status, 0);
+        for (uint32_t i = 0; i < COUNT; i += 2)
+                skep_queue_unref(queues[i]);
+        ck_assert_int_eq(skep_queue_close(queues[1]), 0);
+        ck_assert_int_eq(poll(&pollers[1], 1, 20000), 1);
+        for (uint32_t i = 1; i < COUNT; i += 2)
+                skep_queue_unref(queues[i]);
+}
+END_TEST
+
+START_TEST(one_of_many_wakes_who_waits_for_all)
+{
+        enum { COUNT = 128 };
+        skep_queue *queues[COUNT + 1] = {NULL};
+        skep_hive *other;
+        ck_assert_int_eq(skep_queue_poll_any(queues, 0, skep_nowait()), -EINVAL);
+        for (uint32_t i = 0; i <= COUNT; i++)
+                ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.capacity = 4), &queues[i]), 0);
+        ck_assert_int_eq(skep_queue_poll_any(queues, COUNT + 1, skep_nowait()), -E2BIG);
+        ck_assert_int_eq(skep_queue_poll_any(queues, COUNT, skep_nowait()), -ETIMEDOUT);
+        ck_assert_int_eq(skep_queue_poll_any(queues, COUNT, skep_within_ns(120000000)), -ETIMEDOUT);
+        for (uint32_t i = 0; i < COUNT; i += 31) {
+                pid_t pid = fork();
+                if (pid == 0) {
+                        usleep(20000);
+                        _exit(put(queues[i], i) < 0);
+                }
+                ck_assert_int_eq(skep_queue_poll_any(queues, COUNT, skep_within_ns(INT64_C(20000000000))), 0);
+                ck_assert_int_eq(get(queues[i]), i);
+                ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+        }
+        ck_assert_int_eq(skep_queue_close(queues[5]), 0);
+        ck_assert_int_eq(skep_queue_poll_any(queues, COUNT, skep_forever()), 0);
+        ck_assert_int_eq(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = UINT64_C(4) << 20), &other), 0);
+        skep_queue_unref(queues[1]);
+        ck_assert_int_eq(skep_queue_create(other, SKEP_QUEUE_OPTIONS(.capacity = 4), &queues[1]), 0);
+        ck_assert_int_eq(skep_queue_poll_any(queues, 2, skep_nowait()), -EINVAL);
+        for (uint32_t i = 0; i <= COUNT; i++)
+                skep_queue_unref(queues[i]);
+        skep_hive_detach(other);
+}
+END_TEST
+
 START_TEST(a_queue_is_found_by_name_and_by_reference_until_it_is_gone)
 {
         skep_queue *other;
@@ -538,6 +612,9 @@ int main(void)
         tcase_add_test(tests, a_sleeping_producer_is_woken_by_a_get);
         tcase_add_test(tests, many_go_in_order);
         tcase_add_test(tests, the_descriptor_is_readable_while_there_are_messages);
+        tcase_add_loop_test(tests, many_descriptors_are_each_for_their_queue, 0, 3);
+        tcase_add_test(tests, one_of_many_wakes_who_waits_for_all);
+        tcase_set_timeout(tests, 30);
         tcase_add_test(tests, a_queue_is_found_by_name_and_by_reference_until_it_is_gone);
         suite_add_tcase(suite, tests);
         return suite_run(suite);

@@ -61,3 +61,48 @@ int queue_wait(skep_queue *queue, struct skep_agent *agent, uint32_t *event, que
         wait_ends(agent);
         return result;
 }
+
+static bool any_is_ready(skep_queue *const *queues, uint32_t count)
+{
+        for (uint32_t i = 0; i < count; i++)
+                if (queue_is_ready(queues[i]))
+                        return true;
+        return false;
+}
+
+int skep_queue_poll_any(skep_queue *const *queues, size_t count, skep_deadline deadline)
+{
+        uint32_t *words[OS_FUTEX_MANY_MAX], keys[OS_FUTEX_MANY_MAX];
+        struct skep_agent *agent;
+        if (!count || count > OS_FUTEX_MANY_MAX)
+                return count ? -E2BIG : -EINVAL;
+        skep_hive *hive = queues[0]->hive;
+        int result = agent_self(hive, &agent);
+        for (uint32_t i = 0; i < count && result == 0; i++)
+                result = queues[i]->hive == hive ? 0 : -EINVAL;
+        if (result < 0 || any_is_ready(queues, (uint32_t)count))
+                return result;
+        if (count == 1)
+                return skep_queue_poll(queues[0], deadline);
+        if (!os_futex_has_many())
+                return -ENOTSUP;
+        wait_begins(agent, &queues[0]->shared->not_empty, 0);
+        for (;;) {
+                for (uint32_t i = 0; i < count; i++) {
+                        words[i] = &queues[i]->shared->not_empty;
+                        keys[i] = event_prepare(words[i]);
+                }
+                if (any_is_ready(queues, (uint32_t)count)) {
+                        result = 0;
+                        break;
+                }
+                if (result == 0)
+                        result = wait_slice_many(words, keys, (uint32_t)count, deadline);
+                if (result == WAIT_UNCHANGED)
+                        result = skep_hive_reap(hive, NULL);
+                else if (result < 0)
+                        break;
+        }
+        wait_ends(agent);
+        return result;
+}

@@ -38,6 +38,8 @@ static inline bool wait_interrupted(int result)
         return result < 0 && result != -ETIMEDOUT;
 }
 
+/* On up to OS_FUTEX_MANY_MAX words, where os_futex_has_many(). */
+int wait_slice_many(uint32_t *const *words, const uint32_t *expected, uint32_t count, skep_deadline deadline);
 /* Without asking the interrupt function. */
 wait_function wait_slice_surely;
 
