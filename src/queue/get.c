@@ -65,9 +65,12 @@ static int taken_wait(skep_queue *queue, struct skep_agent *agent, struct taken 
                         return result;
                 if (queue->watch)
                         watch_rearm(queue);
-                if (queue_wait(queue, agent, &queue->shared->not_empty, queue_is_ready, deadline) < 0) {
+                int waited = queue_wait(queue, agent, &queue->shared->not_empty, queue_is_ready, deadline);
+                if (waited < 0 && waited != -ETIMEDOUT)
+                        return waited;
+                if (waited < 0) {
                         result = taken_claim(queue, agent, ret_taken);
-                        return result == -EAGAIN ? -ETIMEDOUT : result;
+                        return result == -EAGAIN ? waited : result;
                 }
         }
 }

@@ -64,9 +64,12 @@ static int place_wait(skep_queue *queue, struct skep_agent *agent, struct place 
                 int result = place_claim(queue, agent, ret_place);
                 if (result != -EAGAIN)
                         return result;
-                if (queue_wait(queue, agent, &queue->shared->not_full, queue_has_space, deadline) < 0) {
+                int waited = queue_wait(queue, agent, &queue->shared->not_full, queue_has_space, deadline);
+                if (waited < 0 && waited != -ETIMEDOUT)
+                        return waited;
+                if (waited < 0) {
                         result = place_claim(queue, agent, ret_place);
-                        return result == -EAGAIN ? -ETIMEDOUT : result;
+                        return result == -EAGAIN ? waited : result;
                 }
         }
 }

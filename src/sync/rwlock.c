@@ -90,7 +90,7 @@ int rwlock_write(struct skep_agent *agent, struct shm_rwlock *lock, skep_deadlin
                 result = wait_slice(&lock->leaving, key, deadline);
         }
         wait_ends(agent);
-        if (!reader)
+        if (!reader && (result >= 0 || result == -ETIMEDOUT))
                 return news;
         (void)lock_release(agent, &lock->writer.word);
         return result;

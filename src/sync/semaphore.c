@@ -117,6 +117,8 @@ static int slot_acquire(struct skep_agent *agent, struct shm_semaphore *semaphor
                 if (found >= 0 || result < 0)
                         break;
                 result = wait_slice(&semaphore->word, key, deadline);
+                if (result < 0 && result != -ETIMEDOUT)
+                        break;
         }
         wait_ends(agent);
         return found >= 0 ? found : result;
