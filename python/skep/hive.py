@@ -11,7 +11,7 @@ import os
 import threading
 import weakref
 
-from multiprocessing import reduction
+from multiprocessing import reduction, util
 from multiprocessing.context import get_spawning_popen
 
 from . import _core
@@ -165,6 +165,17 @@ def _inherit(hive, start_method):
     from . import context
     _set_default_hive(hive)
     context._force_start_method(start_method)
+
+
+# --- the end of a process ---------------------------------------------------------------------------------------------
+
+def _tell_of_orderly_end(*unused):
+    """As late as can be before the end: exit() tells the core, but multiprocessing ends its children by os._exit()."""
+    util.Finalize(None, _core.process_exiting, exitpriority=-1000)
+
+
+util.register_after_fork(_tell_of_orderly_end, _tell_of_orderly_end)  # a child begins without finalizers
+_tell_of_orderly_end()
 
 
 # --- fork -------------------------------------------------------------------------------------------------------------
