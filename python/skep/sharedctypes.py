@@ -37,7 +37,7 @@ typecode_to_type = {
 }
 
 _SimpleCData = ctypes._SimpleCData
-_SWAPPED = '__ctype_be__' if sys.byteorder == 'little' else '__ctype_le__'
+_NATIVE = '__ctype_le__' if sys.byteorder == 'little' else '__ctype_be__'
 
 
 class _Memory(Referable, _core.Value):
@@ -77,7 +77,7 @@ def _type_of(typecode_or_type):
 
 def _format_of(type_):
     """The format of elements that have atomic functions, or None."""
-    if not issubclass(type_, _SimpleCData) or type_ is getattr(type_, _SWAPPED, None):
+    if not issubclass(type_, _SimpleCData) or getattr(type_, _NATIVE, type_) is not type_:
         return None
     return type_._type_ if type_._type_ in '?bBhHiIlLqQfd' else None
 
@@ -89,33 +89,44 @@ def _is_number(obj):
 
 # --- raw objects --------------------------------------------------------------------------------------------------------
 
-def _lay(type_, length, memory):
-    """A ctypes object of type_, or of an array of them, on shared memory."""
-    whole = type_ if length is None else type_ * length
-    obj = whole.from_buffer(memory)
+def _lay(type_, memory):
+    """A ctypes object on shared memory."""
+    obj = type_.from_buffer(memory)
     obj._wrapper = memory
-    ForkingPickler.register(whole, reduce_ctype)
+    ForkingPickler.register(type_, reduce_ctype)
     return obj
 
 
 def _new(type_, length=None):
     format_ = _format_of(type_)
     size = 0 if format_ else ctypes.sizeof(type_) or 1
-    return _lay(type_, length, _Memory(default_hive(), format_, size, 1 if length is None else length))
+    return _lay(type_ if length is None else type_ * length, _Memory(default_hive(), format_, size, 1 if length is None else length))
+
+
+def _describe(type_):
+    """A type for pickle, which finds types by name: an array of n has none, so it is told as (type, n)."""
+    named = getattr(sys.modules.get(type_.__module__), type_.__qualname__, None) is type_
+    return type_ if named or not issubclass(type_, ctypes.Array) else (_describe(type_._type_), type_._length_)
+
+
+def _described(description):
+    return _described(description[0]) * description[1] if isinstance(description, tuple) else description
 
 
 def _parts(obj):
-    """What _lay() made it of."""
-    if isinstance(obj, ctypes.Array):
-        return obj._type_, obj._length_, obj._wrapper
-    return type(obj), None, obj._wrapper
+    """What _unpickle_raw() makes it of."""
+    return _describe(type(obj)), obj._wrapper
+
+
+def _unpickle_raw(description, memory):
+    return _lay(_described(description), memory)
 
 
 def reduce_ctype(obj):
     """For multiprocessing's pickler: by reference if it lies in a hive, else as ctypes does."""
     wrapper = getattr(obj, '_wrapper', None)
     if isinstance(wrapper, _Memory):
-        return _lay, _parts(obj)
+        return _unpickle_raw, _parts(obj)
     if wrapper is not None:
         from multiprocessing.sharedctypes import reduce_ctype as standard
         return standard(obj)
@@ -213,8 +224,8 @@ def _locked(name):
     return property(get, set_)
 
 
-def _unpickle(type_, length, memory, lock):
-    return synchronized(_lay(type_, length, memory), lock)
+def _unpickle(description, memory, lock):
+    return synchronized(_unpickle_raw(description, memory), lock)
 
 
 class SynchronizedBase:
@@ -275,7 +286,18 @@ class Synchronized(SynchronizedBase):
             self.exchange = self._memory.exchange
             self.compare_exchange = self._memory.compare_exchange
 
-    value = _locked('value')
+    @property
+    def value(self):
+        """The value, read and set under the lock."""
+        with self._lock:
+            return self._obj.value
+
+    @value.setter
+    def value(self, value):
+        with self._lock:
+            self._obj.value = value
+        if self._memory is not None:
+            self._memory.changed()
 
     def add(self, n):
         """Add n; returns what was there before, so that n=1 gives out numbers that no other call gets."""
