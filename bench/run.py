@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
 C_PROGRAMS = ["queue", "array", "heap", "lock", "hive"]
-PYTHON_PROGRAMS = ["python_queue", "python_array"]
+PYTHON_PROGRAMS = ["python_queue", "python_array", "python_sync"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
@@ -56,6 +56,14 @@ TARGETS = [
     ("Python messages 1->1 many", "", "min", 6, None),
     ("Python round trip", "", "max", 6, "multiprocessing.Queue"),
     ("Python round trip", "", "max", 6, "multiprocessing.Pipe"),
+    ("Python with Lock", "", "times", 0.5, "multiprocessing.Lock"),
+    ("Python with RLock", "", "times", 0.5, "multiprocessing.RLock"),
+    ("Python with Semaphore", "", "times", 0.5, "multiprocessing.Semaphore"),
+    ("Python value.add", "", "faster", 10, "multiprocessing get_lock"),
+    ("Python array from a list", "", "faster", 5, "multiprocessing.RawArray"),
+    ("Python array from a list", "", "faster", 1, "array.array"),
+    ("Python event ping-pong", "", "times", 1.15, "bare futex"),
+    ("Python condition ping-pong", "", "times", 1.15, "bare futex"),
 ]
 
 
