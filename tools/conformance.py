@@ -157,8 +157,9 @@ def judge(name, outcomes):
 def check_python(python, options, folder):
     """Run all that was asked for under one Python. @return whether everything that must pass did, or None: skipped"""
     version = subprocess.run([python, "-c", "import sys; print(sys.version.split()[0])"], capture_output=True, text=True).stdout.strip()
-    if subprocess.run([python, "-c", "import skep"], env=environment("", ""), capture_output=True).returncode:
-        print(f"Python {version} ({python}): skipped, it cannot import skep from {BUILD}/python (built for another Python)")
+    importing = subprocess.run([python, "-c", "import skep"], env=environment("", ""), capture_output=True, text=True)
+    if importing.returncode:
+        print(f"Python {version} ({python}): skipped, it cannot import skep from {BUILD}/python: {importing.stderr.strip().splitlines()[-1]}")
         return None
     test_folder = test_folder_for(python, folder)
     if test_folder is None:

@@ -138,7 +138,10 @@ static PyObject *fetch(const char *module_name, const char *name)
 
 static PyTypeObject *add_subtype(PyObject *module, PyType_Spec *spec, const char *name, PyTypeObject *base)
 {
-        PyObject *type = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
+        PyObject *bases = base ? PyTuple_Pack(1, base) : NULL; /* Python 3.9 takes no type in its place */
+        PyObject *type = base && !bases ? NULL : PyType_FromModuleAndSpec(module, spec, bases);
+
+        Py_XDECREF(bases);
 
         if (!type || !name)
                 return (PyTypeObject *)type;
