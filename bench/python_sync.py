@@ -144,10 +144,12 @@ def main():
         "skep get_lock": lambda: two_add(skep.Process, locked_adder(skep.Value("i", 0)), 20000),
         "multiprocessing get_lock": lambda: two_add(standard.Process, locked_adder(standard.Value("i", 0)), 20000)})
     rounds.compete("Python array from a list", "1 M ints, type code i", "ms", 7, {
-        "skep": lambda: milliseconds(lambda: skep.RawArray("i", LIST)), "multiprocessing.RawArray": lambda: milliseconds(lambda: standard.RawArray("i", LIST)),
+        "skep": lambda: milliseconds(lambda: skep.RawArray("i", LIST)),
+        "multiprocessing.RawArray": lambda: milliseconds(lambda: standard.RawArray("i", LIST)),
         "array.array": lambda: milliseconds(lambda: array.array("i", LIST))})
     rounds.compete("Python array from a range", "1 M ints, type code i", "ms", 7, {
-        "skep": lambda: milliseconds(lambda: skep.RawArray("i", range(1000000))), "array.array": lambda: milliseconds(lambda: array.array("i", range(1000000)))})
+        "skep": lambda: milliseconds(lambda: skep.RawArray("i", range(1000000))),
+        "array.array": lambda: milliseconds(lambda: array.array("i", range(1000000)))})
     for name, sides in (("event", event_sides), ("condition", condition_sides)):
         rounds.compete(f"Python {name} ping-pong", "there and back, pinned to cores 0 and 1", "us", 5, {
             "skep": lambda: ping_pong(skep.Process, *sides(skep), 3000), "bare futex": lambda: ping_pong(standard.Process, *futex_sides(), 3000),

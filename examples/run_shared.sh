@@ -11,7 +11,10 @@ export PYTHONPATH=$SKEP_BUILD/python PYTHONDONTWRITEBYTECODE=1
 check() { # check LIBRARY EXPECTED PROGRAM ARGUMENTS...
         local library=$1 expected=$2 program=$3 found
         shift 3
-        found=$(MULTIPROCESSING=$library timeout 60 "$PYTHON" "$here/python/$program.py" "$@") || { echo "$program $*: failed with $?; it printed:"; echo "$found"; exit 1; }
+        found=$(MULTIPROCESSING=$library timeout 60 "$PYTHON" "$here/python/$program.py" "$@") || {
+                echo "$program $* with $library: failed with $?; it printed:"; echo "$found"
+                exit 1
+        }
         if [ "$found" != "$expected" ]; then
                 echo "$program $* with $library: printed"; echo "$found"; echo "instead of"; echo "$expected"
                 exit 1

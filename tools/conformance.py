@@ -182,7 +182,8 @@ def check_python(python, options, folder):
             must = bool(MUST_PASS.search(name))
             fine &= not (must and (wrong or not outcomes))
             totals = {key: totals.get(key, 0) + counts[key] for key in counts}
-            print(f"  {method:10} {name:44} " + "  ".join(f"{value:3} {key}" for key, value in counts.items()) + ("" if must or not wrong else "  (counted only)"))
+            figures = "  ".join(f"{value:3} {key}" for key, value in counts.items())
+            print(f"  {method:10} {name:44} {figures}" + ("" if must or not wrong else "  (counted only)"))
             for test in wrong:
                 print(f"             {test}")
             if wrong and (must or options.verbose):

@@ -405,7 +405,8 @@ static int semaphore_init(PyObject *self, PyObject *args, PyObject *kwargs)
         return shared_adopt(self, &semaphore_kind, hive, result, handle);
 }
 
-PyDoc_STRVAR(semaphore_release_doc, "release(n=1)\n--\n\nGive n units back.  ValueError: it would be more than fit, or this process holds none (recover=True).");
+PyDoc_STRVAR(semaphore_release_doc, "release(n=1)\n--\n\n"
+                                    "Give n units back.  ValueError: it would be more than fit, or this process holds none (recover=True).");
 static PyObject *semaphore_py_release(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
         void *handle = shared_made(self);

@@ -142,7 +142,6 @@ static PyTypeObject *add_subtype(PyObject *module, PyType_Spec *spec, const char
         PyObject *type = base && !bases ? NULL : PyType_FromModuleAndSpec(module, spec, bases);
 
         Py_XDECREF(bases);
-
         if (!type || !name)
                 return (PyTypeObject *)type;
         Py_INCREF(type);

@@ -19,7 +19,8 @@ from .hive import Hive, default_hive
 _names = [name for name in dir(context._default_context) if not name.startswith('_')]
 globals().update((name, getattr(context._default_context, name)) for name in _names)
 
-__all__ = _names + ['GoneError', 'Hive', 'HiveError', 'OwnerDiedError', 'OwnerDiedWarning', 'array', 'asarray', 'default_hive', 'empty', 'full', 'ones', 'zeros']
+__all__ = _names + ['GoneError', 'Hive', 'HiveError', 'OwnerDiedError', 'OwnerDiedWarning',
+                    'array', 'asarray', 'default_hive', 'empty', 'full', 'ones', 'zeros']
 
 
 def __getattr__(name):
