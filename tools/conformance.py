@@ -32,7 +32,13 @@ CLASS_SECONDS = 400
 MUST_PASS = re.compile(r"^(WithProcessesTest(Lock|Semaphore|Condition|Event|Barrier|Value|Array|SharedCTypes))$")
 
 # class.test -> why it cannot pass; docs/conformance.md says it at length.
-EXPECTED_FAILURES = {}
+EXPECTED_FAILURES = {
+    "WithProcessesTestQueue.test_queue_feeder_donot_stop_onexc": "put() of what cannot be pickled raises",
+    "WithProcessesTestQueue.test_queue_feeder_on_queue_feeder_error": "put() of what cannot be pickled raises",
+    "TestResourceTracker.test_resource_tracker_sigkill": "there is no tracker that a Semaphore would start anew",
+    "TestFlags.test_flags": "starts Python with -E -S, which does not find the test module where this tool has it",
+    "_TestImportStar.test_import": "wants the files of the package multiprocessing",
+}
 
 
 # --- in the process of one class --------------------------------------------------------------------------------------------

@@ -132,9 +132,13 @@ class ForkProcess(_standard.ForkProcess):
         default_hive()  # before the fork, so that it is the child's too
         return _standard.ForkProcess._Popen(process_obj)
 
+    def _bootstrap(self, *args, **kwargs):
+        _force_start_method('fork')  # whatever the parent's default is; as the others do by inheritance
+        return super()._bootstrap(*args, **kwargs)
+
 
 def _start_with_inheritance(standard_process, process_obj):
-    process_obj._skep_inheritance = Inheritance(_default_context.get_start_method())
+    process_obj._skep_inheritance = Inheritance(process_obj._start_method or _default_context.get_start_method())
     try:
         return standard_process._Popen(process_obj)
     finally:

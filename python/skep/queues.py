@@ -32,7 +32,11 @@ class _End:
 
     def __init__(self, queue):
         self._queue = queue
-        self.closed = False
+        self._closed = False
+
+    @property
+    def closed(self):
+        return self._closed or self._queue._closed_here
 
     def fileno(self):
         return self._queue.fileno()
@@ -50,7 +54,7 @@ class _End:
         return not self._queue.empty()
 
     def close(self):
-        self.closed = True  # the other end does not notice: a queue has no end of file
+        self._closed = True  # the other end does not notice: a queue has no end of file
 
 
 class _Shared(Referable, _core.Queue):

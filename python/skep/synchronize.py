@@ -7,7 +7,7 @@ Names, signatures and exceptions are the standard library's.  Beyond it:
   somebody sets it to False, and by default an OwnerDiedWarning is issued.  on_owner_died='raise' makes it an exception,
   OwnerDiedError, without the lock: nobody of that opinion gets it while `owner_died` is true.  Who repairs what it protects
   sets on_owner_died='ignore' for himself, takes it, repairs, and clears `owner_died`.  The choice is each process's own, and
-  goes along when the lock is pickled.  Of a Condition it is its lock's;
+  goes along when the lock is pickled.  Of a Condition it is its lock's, and wait() raises with the lock held;
 * a party of a Barrier that dies breaks it for the others.  Who ends in order is no longer a party;
 * a Semaphore does not get back what a dead process had taken, unless made with recover=True;
 * all of them can be pickled at any time (skep.reference);

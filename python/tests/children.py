@@ -179,3 +179,23 @@ def fill_structures(points):
 def change_later(value, new):
     time.sleep(0.2)
     value.value = new
+
+
+def wait_and_end(barrier, how):
+    barrier.wait(20)
+    how()
+
+
+def end_with_sys_exit():
+    import sys
+    sys.exit(3)
+
+
+def end_with_os_exit():
+    os._exit(3)
+
+
+def end_with_an_exception():
+    import sys
+    sys.stderr = None  # not into the output of the tests
+    raise KeyError('on purpose')

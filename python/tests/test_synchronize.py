@@ -347,6 +347,25 @@ def test_a_party_that_ends_in_order_breaks_nothing(context):
     assert not barrier.broken
 
 
+@pytest.mark.parametrize('how, breaks', [(children.end_with_sys_exit, False), (children.end_with_an_exception, False), (children.end_with_os_exit, True)])
+def test_what_is_an_orderly_end(context, how, breaks):
+    barrier = context.Barrier(2)
+    child = context.Process(target=children.wait_and_end, args=(barrier, how))
+    child.start()
+    barrier.wait(20)
+    child.join()
+    assert child.exitcode in (1, 3)
+    second = context.Process(target=children.wait_and_end, args=(barrier, int))
+    if breaks:
+        with pytest.raises(threading.BrokenBarrierError):
+            barrier.wait(20)
+    else:
+        second.start()
+        barrier.wait(20)
+        second.join()
+        assert second.exitcode == 0
+
+
 def test_only_one_process_does_what_is_done_once(context, run):
     once, value = context.Once(), context.Value('i', 0)
     for _ in range(4):
