@@ -11,6 +11,7 @@ Names, signatures and exceptions are the standard library's.  Beyond it:
 * a party of a Barrier that dies breaks it for the others.  Who ends in order is no longer a party;
 * a Semaphore does not get back what a dead process had taken, unless made with recover=True;
 * all of them can be pickled at any time (skep.reference);
+* in a hive that strange processes join they can have names: Lock(hive=hive, name='x') there, Lock.open(hive, 'x') here (not Condition);
 * new are RWLock and Once.
 """
 import os
@@ -76,8 +77,8 @@ class Lock(_Owned, _core.Lock):
     New: owner (process id or None), owner_died, clear_owner_died(), on_owner_died.
     """
 
-    def __init__(self, *, on_owner_died='warn', ctx=None, hive=None):
-        super().__init__(_hive(hive), None, on_owner_died)
+    def __init__(self, *, on_owner_died='warn', ctx=None, hive=None, name=None):
+        super().__init__(_hive(hive), name, on_owner_died)
 
     def __repr__(self):
         return f'<{type(self).__name__}(owner={_holder(self)})>'
@@ -86,8 +87,8 @@ class Lock(_Owned, _core.Lock):
 class RLock(_Owned, _core.RLock):
     """A lock that its owner, one thread of one process, may take again and again, and alone may release (AssertionError)."""
 
-    def __init__(self, *, on_owner_died='warn', ctx=None, hive=None):
-        super().__init__(_hive(hive), None, on_owner_died)
+    def __init__(self, *, on_owner_died='warn', ctx=None, hive=None, name=None):
+        super().__init__(_hive(hive), name, on_owner_died)
 
     def __repr__(self):
         holder = _holder(self)
@@ -102,8 +103,8 @@ class Semaphore(SemLock, _core.Semaphore):
     who holds them, and the next taker gets what a dead process held; only who holds a unit may release one (ValueError).
     """
 
-    def __init__(self, value=1, *, recover=False, on_owner_died='warn', ctx=None, hive=None):
-        super().__init__(_hive(hive), value, False, recover, None, on_owner_died)
+    def __init__(self, value=1, *, recover=False, on_owner_died='warn', ctx=None, hive=None, name=None):
+        super().__init__(_hive(hive), value, False, recover, name, on_owner_died)
 
     def _get_value(self):
         return self.get_value()
@@ -115,8 +116,10 @@ class Semaphore(SemLock, _core.Semaphore):
 class BoundedSemaphore(Semaphore):
     """A semaphore that never counts above its first value (ValueError)."""
 
-    def __init__(self, value=1, *, on_owner_died='warn', ctx=None, hive=None):
-        _core.Semaphore.__init__(self, _hive(hive), value, True, False, None, on_owner_died)
+    _maxvalue = 'unknown'  # of one that was opened by name
+
+    def __init__(self, value=1, *, on_owner_died='warn', ctx=None, hive=None, name=None):
+        _core.Semaphore.__init__(self, _hive(hive), value, True, False, name, on_owner_died)
         self._maxvalue = value
 
     def __repr__(self):
@@ -180,8 +183,8 @@ class Condition(Referable, _core.Condition):
 class Event(Referable, _core.Event):
     """A flag to wait for: is_set(), set(), clear(), wait(timeout=None) -> bool."""
 
-    def __init__(self, *, ctx=None, hive=None):
-        super().__init__(_hive(hive))
+    def __init__(self, *, ctx=None, hive=None, name=None):
+        super().__init__(_hive(hive), name)
 
     def __repr__(self):
         return f'<{type(self).__qualname__} at {id(self):#x} {"set" if self.is_set() else "unset"}>'
@@ -194,8 +197,10 @@ class Barrier(Referable, _core.Barrier):
     somebody calls abort() or reset(), or a party dies (killed; who ends in order does not break it).
     """
 
-    def __init__(self, parties, action=None, timeout=None, *, ctx=None, hive=None):
-        super().__init__(_hive(hive), parties)
+    _action = _timeout = None  # of one that was opened by name
+
+    def __init__(self, parties, action=None, timeout=None, *, ctx=None, hive=None, name=None):
+        super().__init__(_hive(hive), parties, name)
         self._action = action
         self._timeout = timeout
 
@@ -232,8 +237,8 @@ class RWLock(Referable, _core.RWLock):
     When a writer died the next one, reader or writer, is told once, as on_owner_died says.
     """
 
-    def __init__(self, *, on_owner_died='warn', ctx=None, hive=None):
-        super().__init__(_hive(hive), None, on_owner_died)
+    def __init__(self, *, on_owner_died='warn', ctx=None, hive=None, name=None):
+        super().__init__(_hive(hive), name, on_owner_died)
 
     def read(self):
         """The lock for reading, as a context manager."""
@@ -247,5 +252,5 @@ class RWLock(Referable, _core.RWLock):
 class Once(Referable, _core.Once):
     """What only one of all threads of all processes does: run(function, timeout=None) -> whether this call did it; done."""
 
-    def __init__(self, *, ctx=None, hive=None):
-        super().__init__(_hive(hive))
+    def __init__(self, *, ctx=None, hive=None, name=None):
+        super().__init__(_hive(hive), name)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """skep.synchronize: the standard library's semantics, and what happens when somebody dies."""
+# ctest: timeout=150
 import gc
 import multiprocessing.synchronize
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -438,6 +441,37 @@ def test_a_reference_in_a_child(context, run):
     gc.collect()
     run(children.follow, gone, back)
     assert back.get() == 'GoneError'
+
+
+STRANGER = """
+import sys, skep
+from skep import synchronize
+hive = skep.Hive.open(sys.argv[1])
+lock, event, barrier = (getattr(synchronize, name).open(hive, name) for name in ('Lock', 'Event', 'Barrier'))
+assert not lock.acquire(False) and barrier.parties == 2
+event.set()
+barrier.wait(20)
+with lock:
+    print(synchronize.Semaphore.open(hive, 'Semaphore').get_value())
+"""
+
+
+def test_a_stranger_opens_by_name():
+    hive = skep.Hive.create(f'synchronize-{os.getpid()}', capacity=16 << 20)
+    lock, event = synchronize.Lock(hive=hive, name='Lock'), synchronize.Event(hive=hive, name='Event')
+    barrier, semaphore = synchronize.Barrier(2, hive=hive, name='Barrier'), synchronize.Semaphore(7, hive=hive, name='Semaphore')
+    with pytest.raises(FileExistsError):
+        synchronize.Lock(hive=hive, name='Lock')
+    with pytest.raises(FileNotFoundError):
+        synchronize.Lock.open(hive, 'nothing')
+    with lock:
+        stranger = subprocess.Popen([sys.executable, '-c', STRANGER, f'synchronize-{os.getpid()}'], stdout=subprocess.PIPE, text=True,
+                                    env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
+        assert event.wait(20)
+        barrier.wait(20)
+    assert stranger.communicate(timeout=20)[0] == '7\n' and stranger.returncode == 0
+    del lock, event, barrier, semaphore
+    hive.close()
 
 
 def test_attributes_travel_with_a_lock():
