@@ -8,6 +8,7 @@ DESTDIR ?=
 # More for the configure step, for example CMAKE_FLAGS=-DSKEP_WERROR=OFF
 CMAKE_FLAGS ?=
 SOAK_SECONDS ?= 60
+FUZZ_SECONDS ?= 60
 # Interpreters beside PYTHON for `make conformance`
 PYTHONS ?= $(wildcard $(HOME)/.pyenv/versions/3.*/bin/python3)
 JOBS ?= $(shell nproc)
@@ -15,7 +16,7 @@ JOBS ?= $(shell nproc)
 configure = cmake --preset $(1) -DSKEP_PYTHON=$(PYTHON) $(CMAKE_FLAGS) $(2) >/dev/null
 build = cmake --build --preset $(1) -j $(JOBS) -- --quiet
 
-.PHONY: all bootstrap build demo test bench conformance soak check-all install format lint clean help
+.PHONY: all bootstrap build demo test bench conformance soak check-all arm64 fuzz install format lint clean help
 
 all: build ## build library, command, Python package, tests and examples (default)
 
@@ -41,7 +42,7 @@ conformance: build ## CPython's own tests of multiprocessing; PYTHONS= more inte
 soak: build ## random kill -9 for SOAK_SECONDS (60)
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/soak_test
 
-check-all: ## tests, style, sanitizers, clang, fuzz corpus
+check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64
 	@tools/bootstrap.sh --all
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory lint
@@ -52,7 +53,7 @@ check-all: ## tests, style, sanitizers, clang, fuzz corpus
 	@echo "== threads"
 	@$(call configure,tsan)
 	@$(call build,tsan)
-	@ctest --preset tsan --no-tests=ignore
+	@ctest --preset tsan --no-tests=error
 	@echo "== clang"
 	@$(call configure,clang,-DCMAKE_C_COMPILER=$(CLANG))
 	@$(call build,clang)
@@ -60,7 +61,23 @@ check-all: ## tests, style, sanitizers, clang, fuzz corpus
 	@echo "== fuzz corpus"
 	@$(call configure,fuzz,-DCMAKE_C_COMPILER=$(CLANG))
 	@$(call build,fuzz)
-	@ctest --preset fuzz --no-tests=ignore
+	@ctest --preset fuzz --no-tests=error
+	@if command -v aarch64-linux-gnu-gcc >/dev/null; then $(MAKE) --no-print-directory arm64; \
+	else echo "== arm64: no gcc-aarch64-linux-gnu here, left out"; fi
+
+arm64: ## cross-compile for 64-bit ARM; run the tests if qemu-user is there
+	@echo "== arm64"
+	@$(call configure,arm64)
+	@$(call build,arm64)
+	@if command -v qemu-aarch64 >/dev/null; then ctest --preset arm64; else echo "arm64: no qemu-aarch64 here, built only"; fi
+
+fuzz: ## look for new inputs for FUZZ_SECONDS (60); what it finds is left in build-fuzz/
+	@tools/bootstrap.sh --all
+	@$(call configure,fuzz,-DCMAKE_C_COMPILER=$(CLANG))
+	@$(call build,fuzz)
+	@mkdir -p build-fuzz/corpus
+	@build-fuzz/tests/hive_fuzz -verbosity=0 -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=256 -artifact_prefix=build-fuzz/ \
+	        build-fuzz/corpus tests/fuzz/corpus/hive
 
 install: build ## PREFIX (/usr/local), DESTDIR; the Python package is installed by `pip install .`
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
@@ -81,4 +98,4 @@ clean: ## remove every build folder
 	@rm -rf build build-*
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'

@@ -145,7 +145,7 @@ foreach(kind examples/c bench)
         endforeach()
 endforeach()
 file(GLOB scripts RELATIVE "${CMAKE_SOURCE_DIR}" CONFIGURE_DEPENDS examples/run_*.sh examples/*/test_*.sh)
-if(NOT SKEP_SANITIZE STREQUAL "thread")
+if(NOT SKEP_SANITIZE STREQUAL "thread" AND NOT CMAKE_CROSSCOMPILING)
         foreach(source IN LISTS scripts)
                 cmake_path(GET source STEM name)
                 cmake_path(GET source PARENT_PATH folder)
@@ -153,6 +153,10 @@ if(NOT SKEP_SANITIZE STREQUAL "thread")
                 skep_test("${folder}_${name}" "${source}" examples "SKEP_BUILD=${CMAKE_BINARY_DIR};PYTHON=${SKEP_PYTHON};${python_environment}"
                           bash "${CMAKE_SOURCE_DIR}/${source}")
         endforeach()
+endif()
+
+if(CMAKE_CROSSCOMPILING)
+        return()
 endif()
 
 # --- the build itself ------------------------------------------------------------------------------------------------

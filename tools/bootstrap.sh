@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Install what the build needs and this machine lacks: tools/packages.txt, and with --all also clang for `make check-all`.
+# Install what the build needs and this machine lacks: tools/packages.txt, and with --all also what `make check-all` wants:
+# clang, and, where apt knows them, a compiler and an emulator for arm64.
 # Prints nothing and changes nothing if all is there. On a system without dpkg it only checks for the programs.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -43,6 +44,9 @@ if [ "${1:-}" = --all ]; then
                 # shellcheck disable=SC2086
                 name=$(pick $choice)
                 [ -z "$name" ] || [ -z "$(missing "$name")" ] || needed+=("$name")
+        done
+        for name in gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user; do # optional
+                if [ -n "$(missing "$name")" ] && apt-cache show "$name" >/dev/null 2>&1; then needed+=("$name"); fi
         done
 fi
 [ "${#needed[@]}" -gt 0 ] || exit 0

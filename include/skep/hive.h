@@ -151,7 +151,7 @@ struct skep_object_entry {
         const char *kind; /* "queue", "block"; static storage */
 };
 
-/** Call @p visit for each named object of the hive. @return 0; what @p visit returned if not 0 */
+/** Call @p visit for each named object of the hive; it may use the hive. @return 0; what @p visit returned if not 0; -EBADMSG; -EUSERS; -ESTALE */
 SKEP_API SKEP_NODISCARD int skep_hive_names(skep_hive *hive, int (*visit)(const struct skep_object_entry *entry, void *context), void *context);
 
 /** Remove an object's name and the claim that the name holds on it. @return 0; -ENOENT */

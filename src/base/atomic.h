@@ -23,12 +23,38 @@ static inline uint32_t skep_load32(const uint32_t *word)
         return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
+/* Ordered after a sequentially consistent change of another word: on arm64 a relaxed load may be done before it. */
+static inline uint32_t skep_load32_ordered(const uint32_t *word)
+{
+        return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
 static inline uint64_t skep_load_relaxed(const uint64_t *word)
 {
         return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t skep_load(const uint64_t *word)
+{
+        return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static inline uint8_t skep_load8_relaxed(const uint8_t *word)
+{
+        return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static inline void skep_store8_relaxed(uint8_t *word, uint8_t value)
+{
+        __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+/*
+ * A look at memory that nothing keeps from being freed and written anew meanwhile, plainly and rightly, by its next owner:
+ * for verify and figures.  One load, and what it gives is to be doubted.  ThreadSanitizer would report the other one's store,
+ * so it is told not to watch this function.
+ */
+__attribute__((no_sanitize("thread"))) static inline uint64_t skep_glance(const uint64_t *word)
 {
         return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
@@ -165,7 +191,9 @@ static inline bool skep_sized_cas(void *word, uint32_t bytes, uint64_t *expected
 
 static inline void skep_fence(void)
 {
+#ifndef __SANITIZE_THREAD__ /* does not know fences; ours order no plain bytes, which is all that it looks at */
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
 }
 
 /* Tell the core that this is a spin loop. */

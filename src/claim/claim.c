@@ -43,7 +43,8 @@ void kind_register(enum block_kind kind, const struct kind *what)
 
 const struct kind *kind_of(const struct shm_block *block)
 {
-        return block->kind < BLOCK_KINDS && kinds[block->kind] ? kinds[block->kind] : &no_kind;
+        enum block_kind kind = claim_kind(block);
+        return kind < BLOCK_KINDS && kinds[kind] ? kinds[kind] : &no_kind;
 }
 
 /* --- steps ------------------------------------------------------------------------------------------------------------------ */
@@ -137,8 +138,8 @@ static void publish(struct skep_agent *agent, struct shm_block *block, enum bloc
                 skep_store_relaxed(&block->members[i], 0);
         if (member_bit)
                 skep_store_relaxed(&block->members[agent->member / 64], UINT64_C(1) << agent->member % 64);
-        block->kind = (uint8_t)kind;
-        block->serial = block->serial == UINT32_MAX ? 1 : block->serial + 1;
+        skep_store8_relaxed(&block->kind, (uint8_t)kind);
+        skep_store32_relaxed(&block->serial, block->serial == UINT32_MAX ? 1 : block->serial + 1);
         skep_store(&block->claims, claims_of(count, agent->index, next_sequence(agent))); /* (L3) */
         uint64_t word = skep_load_relaxed(&block->word);
         skep_store(&block->word, word_of(BLOCK_LIVE, word_pages(word), word & BLOCK_WARM, 0));
@@ -214,13 +215,6 @@ void claim_unlink(struct skep_agent *agent, uint64_t *word)
 
 /* --- claims of members ----------------------------------------------------------------------------------------------------------- */
 
-uint32_t *claim_local(const skep_hive *hive, const struct shm_block *block)
-{
-        uint64_t bytes;
-        const uint8_t *data = heap_data(hive, block, &bytes);
-        return data ? &hive->local[(hive_offset(hive, data) - hive->layout.data_at) / 256] : NULL;
-}
-
 int claim_alloc(struct skep_agent *agent, uint64_t bytes, enum block_kind kind, struct shm_block **ret_block)
 {
         struct shm_block *block;
@@ -241,7 +235,7 @@ void claim_adopt(struct skep_agent *agent, struct shm_block *block, enum block_k
 struct shm_block *claim_find(const skep_hive *hive, uint64_t offset, uint64_t serial)
 {
         struct shm_block *block = heap_record(hive, offset);
-        if (!block || word_state(skep_load(&block->word)) != BLOCK_LIVE || (serial && block->serial != serial))
+        if (!block || word_state(skep_load(&block->word)) != BLOCK_LIVE || (serial && skep_load32_relaxed(&block->serial) != serial))
                 return NULL;
         return claims_count(skep_load(&block->claims)) == CLAIMS_RETIRED ? NULL : block;
 }
@@ -261,8 +255,6 @@ static void member_bit_clear(struct shm_block *block, uint32_t member)
 int claim_ref(struct skep_agent *agent, struct shm_block *block, uint32_t serial)
 {
         uint32_t *local = claim_local(agent->hive, block);
-        if (!local)
-                return -EBADMSG;
         for (;;) {
                 uint32_t count = skep_load32(local);
                 if (count == LOCAL_BUSY) {
@@ -321,8 +313,6 @@ static void member_drop(struct skep_agent *agent, struct shm_block *block, uint3
 int claim_unref(struct skep_agent *agent, struct shm_block *block)
 {
         uint32_t *local = claim_local(agent->hive, block);
-        if (!local)
-                return -EBADMSG;
         for (;;) {
                 uint32_t count = skep_load32(local);
                 if (!count)
@@ -339,8 +329,7 @@ int claim_unref(struct skep_agent *agent, struct shm_block *block)
 
 bool claim_is_mine(const skep_hive *hive, const struct shm_block *block)
 {
-        const uint32_t *local = claim_local(hive, block);
-        return local && skep_load32(local) != 0;
+        return skep_load32(claim_local(hive, block)) != 0;
 }
 
 /* --- public ------------------------------------------------------------------------------------------------------------------------ */

@@ -56,7 +56,12 @@ struct shm_block *claim_find(const skep_hive *hive, uint64_t offset, uint64_t se
 
 static inline skep_block claim_reference(const skep_hive *hive, const struct shm_block *block)
 {
-        return (skep_block){hive_offset(hive, block), block->serial};
+        return (skep_block){hive_offset(hive, block), skep_load32_relaxed(&block->serial)};
+}
+
+static inline enum block_kind claim_kind(const struct shm_block *block)
+{
+        return (enum block_kind)skep_load8_relaxed(&block->kind);
 }
 
 /* --- kinds ------------------------------------------------------------------------------------------------------------------ */
@@ -69,7 +74,7 @@ struct kind {
         uint64_t shared_bytes; /* least payload */
         size_t handle_bytes;   /* of an object's private handle; see object.h */
         void (*destroy)(struct skep_agent *agent, struct shm_block *block); /* its last claim has gone: drop what it holds; resumable */
-        void (*recover)(struct reap *reap, struct shm_block *block);        /* a member died that may have been at work on it; idempotent */
+        void (*recover)(struct reap *reap, struct shm_block *block);        /* one who claimed it died; idempotent */
         uint64_t (*verify)(skep_hive *hive, struct shm_block *block);       /* @return problems */
         void (*inspect)(skep_hive *hive, struct shm_block *block, struct skep_object_info *info);
 };
@@ -89,8 +94,11 @@ bool claim_step_done(const skep_hive *hive, uint32_t agent_index, const struct s
 int claim_step(struct skep_agent *agent, struct shm_block *block, int delta, uint32_t sequence);
 /* Change the word without changing the count: (L1) for members' claims. */
 void claims_bump(struct skep_agent *agent, struct shm_block *block);
-/* How often this process holds the block. */
-uint32_t *claim_local(const skep_hive *hive, const struct shm_block *block);
+/* How often this process holds the block: a private counter for each place where a record may lie. */
+static inline uint32_t *claim_local(const skep_hive *hive, const struct shm_block *block)
+{
+        return &hive->local[hive_offset(hive, block) / sizeof *block];
+}
 void claim_free_if_last(struct skep_agent *agent, struct shm_block *block);
 void claim_destroy(struct skep_agent *agent, struct shm_block *block);
 

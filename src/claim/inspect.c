@@ -50,7 +50,7 @@ static int inspect_one(skep_hive *hive, struct shm_block *block, void *context)
                 info.waiters++;
                 int member = agent_member(hive, skep_load32(&agent->wait.owner));
                 int64_t held = now - agent->wait.owner_since_ns;
-                if (member >= 0 && hive->members[member].pid == info.owner_pid && held > info.held_ns)
+                if (member >= 0 && member_pid(hive, (uint32_t)member) == info.owner_pid && held > info.held_ns)
                         info.held_ns = held;
         }
         return objects->visit(&info, objects->context);
@@ -89,13 +89,13 @@ int skep_hive_waits(skep_hive *hive, int (*visit)(const struct skep_wait_info *i
                 if (!skep_load(&agent->wait.sleeps_on) || !member || member > hive->member_max)
                         continue;
                 struct skep_wait_info info = {
-                        .pid = hive->members[member - 1].pid,
+                        .pid = member_pid(hive, (uint32_t)member - 1),
                         .thread = agent->thread,
                         .kind = "unknown",
                         .waited_ns = os_now_ns() - agent->wait.since_ns,
                 };
                 int owner = agent_member(hive, skep_load32(&agent->wait.owner));
-                info.owner_pid = owner < 0 ? 0 : hive->members[owner].pid;
+                info.owner_pid = owner < 0 ? 0 : member_pid(hive, (uint32_t)owner);
                 struct whereabouts where = {agent, &info};
                 result = heap_walk(hive, NULL, find_object, &where);
                 if (result >= 0)

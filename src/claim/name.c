@@ -36,7 +36,7 @@ static int enter_locked(struct skep_agent *agent, const char *name, struct shm_b
                 return -EUSERS;
         memset(entry->name, 0, sizeof entry->name);
         memcpy(entry->name, name, strlen(name));
-        entry->serial = block->serial;
+        skep_store_relaxed(&entry->serial, block->serial);
         return claim_link(agent, &entry->block, block);
 }
 
@@ -48,7 +48,7 @@ int name_enter(struct skep_agent *agent, const char *name, struct shm_block *blo
         if (result < 0)
                 return result;
         result = enter_locked(agent, name, block);
-        (void)lock_release(agent, &agent->hive->heap->names_lock);
+        lock_release_inner(agent, &agent->hive->heap->names_lock);
         return result;
 }
 
@@ -61,8 +61,8 @@ int name_find(struct skep_agent *agent, const char *name, enum block_kind kind, 
                 return result;
         struct shm_name *entry = entry_find(agent->hive, name);
         struct shm_block *block = entry ? claim_find(agent->hive, entry->block, entry->serial) : NULL;
-        result = !entry ? -ENOENT : !block ? -ESTALE : block->kind != kind ? -EPROTOTYPE : claim_ref(agent, block, block->serial);
-        (void)lock_release(agent, &agent->hive->heap->names_lock);
+        result = !entry ? -ENOENT : !block ? -ESTALE : claim_kind(block) != kind ? -EPROTOTYPE : claim_ref(agent, block, block->serial);
+        lock_release_inner(agent, &agent->hive->heap->names_lock);
         if (result == 0)
                 *ret_block = block;
         return result;
@@ -81,20 +81,37 @@ int skep_hive_forget(skep_hive *hive, const char *name)
         struct shm_name *entry = entry_find(hive, name);
         if (entry)
                 claim_unlink(agent, &entry->block);
-        (void)lock_release(agent, &hive->heap->names_lock);
+        lock_release_inner(agent, &hive->heap->names_lock);
         return entry ? 0 : -ENOENT;
+}
+
+/* @return 1 it is there and was copied, 0, -EBADMSG */
+static int entry_copy(struct skep_agent *agent, const struct shm_name *entry, struct skep_object_entry *ret_entry)
+{
+        skep_hive *hive = agent->hive;
+        if (!skep_load(&entry->block))
+                return 0;
+        int result = lock_acquire_inner(agent, &hive->heap->names_lock);
+        if (result < 0)
+                return result;
+        struct shm_block *block = skep_load(&entry->block) ? claim_find(hive, entry->block, entry->serial) : NULL;
+        if (block) {
+                *ret_entry = (struct skep_object_entry){.kind = kind_of(block)->name};
+                memcpy(ret_entry->name, entry->name, SKEP_NAME_MAX);
+        }
+        lock_release_inner(agent, &hive->heap->names_lock);
+        return block != NULL;
 }
 
 int skep_hive_names(skep_hive *hive, int (*visit)(const struct skep_object_entry *entry, void *context), void *context)
 {
-        int result = 0;
+        struct skep_object_entry entry;
+        struct skep_agent *agent;
+        int result = agent_self(hive, &agent);
         for (uint32_t i = 0; i < HIVE_NAME_MAX && result == 0; i++) {
-                struct shm_block *block = claim_find(hive, skep_load(&hive->names[i].block), hive->names[i].serial);
-                if (!skep_load(&hive->names[i].block) || !block)
-                        continue;
-                struct skep_object_entry entry = {.kind = kind_of(block)->name};
-                memcpy(entry.name, hive->names[i].name, SKEP_NAME_MAX);
-                result = visit(&entry, context);
+                result = entry_copy(agent, &hive->names[i], &entry);
+                if (result == 1)
+                        result = visit(&entry, context);
         }
         return result;
 }

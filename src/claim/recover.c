@@ -72,10 +72,27 @@ static int reap_intents(struct reap *reap)
 
 /* --- objects: after the intents, so that who claims what is settled ------------------------------------------------------------- */
 
+static bool retired_by_dead(const struct reap *reap, uint64_t claims)
+{
+        uint32_t index = claims_agent(claims);
+        return claims_count(claims) == CLAIMS_RETIRED && index && index <= reap->hive->agent_max &&
+               (skep_load(&reap->hive->agents[index].word) & 0xffff) == reap->member + 1;
+}
+
+static bool claim_concerns(const struct reap *reap, const struct shm_block *block)
+{
+        return word_state(skep_load(&block->word)) == BLOCK_LIVE &&
+               (retired_by_dead(reap, skep_load(&block->claims)) || skep_load(&block->members[reap->member / 64]) >> reap->member % 64 & 1);
+}
+
+/*
+ * Who worked on an object had claimed it, so only those that the dead claims are looked at: its claim keeps them from being
+ * freed under our hands, for what is written here must not go into the next owner's bytes.
+ */
 static int reap_object(skep_hive *hive, struct shm_block *block, void *context)
 {
         (void)hive;
-        if (word_state(skep_load(&block->word)) == BLOCK_LIVE && kind_of(block)->recover)
+        if (claim_concerns(context, block) && kind_of(block)->recover)
                 kind_of(block)->recover(context, block);
         return 0;
 }
@@ -89,6 +106,7 @@ static int reap_objects(struct reap *reap)
 
 static int reap_block(skep_hive *hive, struct shm_block *block, void *context)
 {
+        (void)hive;
         struct reap *reap = context;
         uint64_t word = skep_load(&block->word), bit = UINT64_C(1) << reap->member % 64;
         uint64_t *bits = &block->members[reap->member / 64];
@@ -97,12 +115,10 @@ static int reap_block(skep_hive *hive, struct shm_block *block, void *context)
                 reap->report->blocks++;
         } else if (word_state(word) == BLOCK_LIVE) {
                 uint64_t claims = skep_load(&block->claims);
-                uint32_t index = claims_agent(claims);
-                bool retired = claims_count(claims) == CLAIMS_RETIRED;
-                if (retired && index && index <= hive->agent_max && (skep_load(&hive->agents[index].word) & 0xffff) == reap->member + 1) {
+                if (retired_by_dead(reap, claims)) {
                         claim_destroy(reap->actor, block);
                         reap->report->blocks++;
-                } else if (!retired && skep_load(bits) & bit) {
+                } else if (claims_count(claims) != CLAIMS_RETIRED && skep_load(bits) & bit) {
                         intent_set(reap->actor, INTENT_CHECK, block, NULL, 0);
                         claims_bump(reap->actor, block);
                         (void)skep_fetch_and(bits, ~bit);
@@ -150,11 +166,10 @@ static int fork_settle(skep_hive *hive, struct shm_block *block, void *context)
         if (!(skep_load(bits) & bit))
                 return 0;
         uint32_t *local = claim_local(hive, block);
-        uint32_t count = local ? skep_load32(local) : 0;
+        uint32_t count = skep_load32(local);
         if (count && count != UINT32_MAX)
                 return 0;
-        if (local)
-                skep_store32(local, 0);
+        skep_store32(local, 0);
         (void)skep_fetch_and(bits, ~bit);
         claim_free_if_last(agent, block);
         return 0;
@@ -170,7 +185,7 @@ static void fork_child_claims(skep_hive *hive)
 static int attach_local(skep_hive *hive)
 {
         void *local;
-        uint64_t bytes = hive->layout.page_count * (PAGE_BYTES / 256) * sizeof *hive->local;
+        uint64_t bytes = hive->capacity_bytes / sizeof(struct shm_block) * sizeof *hive->local;
         int result = os_map_private(bytes, &local);
         if (result == 0) {
                 hive->local = local;
@@ -237,7 +252,7 @@ int skep_hive_verify(skep_hive *hive, struct skep_verify_report *ret_report)
         for (uint32_t i = 0; i < HIVE_NAME_MAX; i++) {
                 uint64_t block = skep_load(&hive->names[i].block);
                 report.checked++;
-                if (block && !claim_find(hive, block, hive->names[i].serial))
+                if (block && !claim_find(hive, block, skep_load_relaxed(&hive->names[i].serial)))
                         problem(&report, "name of an object that is gone", hive->layout.names_at + i * sizeof(struct shm_name));
         }
         if (ret_report)
@@ -253,7 +268,7 @@ static int stat_block(skep_hive *hive, struct shm_block *block, void *context)
                 return 0;
         stat->used_bytes += bytes;
         stat->blocks++;
-        stat->queues += block->kind == BLOCK_QUEUE;
+        stat->queues += claim_kind(block) == BLOCK_QUEUE;
         return 0;
 }
 

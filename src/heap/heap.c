@@ -231,7 +231,7 @@ static int run_take(struct skep_agent *agent, uint64_t pages, struct shm_block *
                         return result;
                 result = run_take_locked(agent, pages, &block);
                 if (!mine)
-                        (void)lock_release(agent, &hive->heap->lock);
+                        lock_release_inner(agent, &hive->heap->lock);
         } else {
                 uint64_t bytes = word_pages(skep_load_relaxed(&block->word)) * PAGE_BYTES;
                 (void)skep_fetch_add(&agent->hive->heap->warm_bytes, 0 - bytes);
@@ -559,7 +559,7 @@ int heap_walk(skep_hive *hive, struct skep_agent *actor, heap_visit *visit, void
                 return result;
         result = walk_runs(hive, visit, context);
         if (!mine)
-                (void)lock_release(actor, &hive->heap->lock);
+                lock_release_inner(actor, &hive->heap->lock);
         return result;
 }
 
@@ -568,7 +568,7 @@ static int reap_lock(struct reap *reap)
 {
         uint32_t *word = &reap->hive->heap->lock;
         if (reap_concerns(reap, lock_owner(word)))
-                (void)lock_release(reap->actor, word);
+                lock_release_inner(reap->actor, word);
         return 0;
 }
 

@@ -66,7 +66,7 @@ _Static_assert(sizeof(struct shm_hive) == 4096, "format");
  */
 struct shm_member {
         uint64_t word; /* {generation 32 << 32, state} */
-        int64_t pid;      /* for people; proves nothing */
+        uint64_t pid;     /* for people; proves nothing */
         uint64_t leaving; /* 1: said that it is about to end in order */
         uint64_t reserved[5];
 };
@@ -81,6 +81,8 @@ struct shm_intent {
         uint32_t sequence; /* of the step on block's claims */
         uint32_t reserved;
 };
+
+#define HOLDS_MASK UINT64_C(0xff)
 
 /*
  * What an agent waits for; a cache line of its own.  `word` is what a condition's waiter sleeps on: {sequence 30, state 2}.
@@ -118,7 +120,8 @@ struct shm_agent {
         uint32_t sequence;     /* number of the last step taken; written by the agent only */
         uint32_t acknowledged; /* highest step known to others as done; anybody raises it */
         int64_t thread;        /* kernel thread id; for people */
-        uint64_t pad[4];
+        uint64_t pad[3];
+        uint64_t holds;        /* {changes 56, which of the hive's own locks 8}; written by the agent only, see sync/lock.c */
         struct shm_intent intent; /* its own cache line */
         uint64_t reserved1[3];
         struct shm_wait wait;
@@ -141,7 +144,7 @@ _Static_assert(sizeof(struct shm_name) == 128, "format");
 
 /* The heap: `top` is the truth, everything else is a hint or a lock.  See heap/heap.c. */
 struct shm_heap {
-        uint32_t lock;        /* over changes of run lengths and over top; see sync/lock.h */
+        uint32_t lock;        /* over changes of run lengths and over top; see sync/lock.h.  The hive's own locks stand first */
         uint32_t names_lock;  /* over the directory */
         uint64_t top;         /* pages in use from the start; runs lie end to end below it */
         uint64_t warm_bytes;  /* hint: free and committed */

@@ -68,6 +68,17 @@ uint32_t agent_high(const skep_hive *hive)
         return high < hive->agent_max ? (uint32_t)high : hive->agent_max;
 }
 
+bool agent_is_nobody(skep_hive *hive, uint32_t id)
+{
+        if (agent_member(hive, id) != (int)hive->member || pthread_mutex_trylock(&process_mutex))
+                return false; /* not lock: fork() holds it while it waits for what we may hold */
+        struct skep_agent *agent = hive->agent_list;
+        while (agent && agent->id != id)
+                agent = agent->next;
+        pthread_mutex_unlock(&process_mutex);
+        return !agent;
+}
+
 void agent_free_slot(struct shm_agent *shared)
 {
         uint64_t word = skep_load(&shared->word);
@@ -160,6 +171,7 @@ int agent_attach(skep_hive *hive, struct skep_agent **ret_agent)
                 return result;
         agent_impersonate(hive, index, agent);
         agent->shared->thread = os_thread();
+        skep_store(&agent->shared->holds, (skep_load_relaxed(&agent->shared->holds) | HOLDS_MASK) + 1); /* none */
         pthread_mutex_lock(&process_mutex);
         agent->next = hive->agent_list;
         hive->agent_list = agent;

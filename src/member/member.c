@@ -56,10 +56,20 @@ bool member_is_live(const skep_hive *hive, uint32_t member)
         return member_in_use(hive, member) && !member_is_dead(hive, member);
 }
 
+int64_t member_pid(const skep_hive *hive, uint32_t member)
+{
+        return (int64_t)skep_load_relaxed(&hive->members[member].pid);
+}
+
+static void member_pid_write(struct shm_member *slot)
+{
+        skep_store_relaxed(&slot->pid, (uint64_t)os_pid());
+}
+
 static void member_write(skep_hive *hive, uint32_t member)
 {
         struct shm_member *slot = &hive->members[member];
-        slot->pid = os_pid();
+        member_pid_write(slot);
         skep_store_relaxed(&slot->leaving, 0);
         skep_store(&slot->word, member_word((uint32_t)(skep_load(&slot->word) >> 32), 1));
         PROBE("member.take");
@@ -147,7 +157,7 @@ static void fork_child(void)
         process_mutex = process_mutex_initial;
         for (skep_hive *hive = handles; hive; hive = hive->next)
                 if (hive->member != MEMBER_NONE) {
-                        hive->members[hive->member].pid = os_pid();
+                        member_pid_write(&hive->members[hive->member]);
                         fork_child_claims(hive);
                 }
 }

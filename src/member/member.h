@@ -49,6 +49,12 @@ static inline int agent_self(skep_hive *hive, struct skep_agent **ret_agent)
 /* Member of an agent id, or -1 if that agent has gone (its thread ended, or it was reaped). */
 int agent_member(const skep_hive *hive, uint32_t id);
 
+/*
+ * The slot names our member, but no thread of ours works there: damage, if a lock word names it now and after this call.
+ * False also when the list of our threads is being changed.
+ */
+bool agent_is_nobody(skep_hive *hive, uint32_t id);
+
 /* The agent has gone, or its member is proven dead. */
 bool agent_is_gone(const skep_hive *hive, uint32_t id);
 
@@ -58,6 +64,7 @@ uint32_t agent_high(const skep_hive *hive);
 /* Proven dead, by the kernel. */
 bool member_is_dead(const skep_hive *hive, uint32_t member);
 bool member_is_live(const skep_hive *hive, uint32_t member); /* slot in use, and not proven dead */
+int64_t member_pid(const skep_hive *hive, uint32_t member);  /* for people */
 
 /*
  * What a reaper knows.  `actor` works in the name of a dead agent if there was one, else in our own; it is exclusive, as

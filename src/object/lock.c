@@ -9,7 +9,7 @@
 int64_t owner_pid(const skep_hive *hive, uint32_t agent)
 {
         int member = agent_member(hive, agent);
-        return member < 0 ? 0 : hive->members[member].pid;
+        return member < 0 ? 0 : member_pid(hive, (uint32_t)member);
 }
 
 void inspect_lock(skep_hive *hive, const struct shm_lock *lock, struct skep_object_info *info)

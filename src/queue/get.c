@@ -80,7 +80,7 @@ static void wake_others(skep_queue *queue, const struct taken *taken)
         struct shm_queue *shared = queue->shared;
         if (queue->capacity)
                 event_notify(&shared->not_full, 1);
-        if (skep_load32_relaxed(&shared->not_empty) & EVENT_WAITERS && ring_peek(taken->ring) == RING_DONE)
+        if (skep_load32_ordered(&shared->not_empty) & EVENT_WAITERS && ring_peek(taken->ring) == RING_DONE)
                 event_wake(&shared->not_empty, 1); /* wake one, who wakes the next */
 }
 

@@ -153,7 +153,8 @@ int skep_queue_attach(skep_hive *hive, skep_block reference, skep_queue **ret_qu
         int result = agent_self(hive, &agent);
         struct shm_block *block = claim_find(hive, reference.offset, reference.serial);
         if (result == 0)
-                result = !block || !reference.serial ? -ESTALE : block->kind != BLOCK_QUEUE ? -EPROTOTYPE : claim_ref(agent, block, (uint32_t)reference.serial);
+                result = !block || !reference.serial ? -ESTALE
+                         : claim_kind(block) != BLOCK_QUEUE ? -EPROTOTYPE : claim_ref(agent, block, (uint32_t)reference.serial);
         return result < 0 ? result : queue_new(agent, block, ret_queue);
 }
 
@@ -242,7 +243,7 @@ static int ring_of_block(skep_hive *hive, struct shm_block *block, struct ring *
 {
         uint64_t bytes;
         void *memory = block ? heap_data(hive, block, &bytes) : NULL;
-        return memory && block->kind == BLOCK_RING ? ring_open(memory, bytes, ret_ring) : -EBADMSG;
+        return memory && claim_kind(block) == BLOCK_RING ? ring_open(memory, bytes, ret_ring) : -EBADMSG;
 }
 
 /* A message put back may lie in a ring that getters have left behind: let them begin at the first again. */
@@ -318,10 +319,11 @@ static uint64_t queue_verify(skep_hive *hive, struct shm_block *block)
 {
         uint64_t bytes, problems = 0;
         const struct shm_queue *shared = heap_data(hive, block, &bytes);
-        if (!shared || bytes < sizeof *shared || !shared->slot_bytes || shared->slot_bytes > 4096)
+        uint64_t slot_bytes = shared && bytes >= sizeof *shared ? skep_glance(&shared->slot_bytes) : 0;
+        if (!slot_bytes || slot_bytes > 4096)
                 return 1;
         for (uint32_t i = 0; i < QUEUE_SEGMENTS; i++) {
-                uint64_t offset = skep_load(&shared->segments[i]);
+                uint64_t offset = skep_glance(&shared->segments[i]);
                 struct ring ring;
                 if (!offset)
                         continue;
@@ -332,9 +334,10 @@ static uint64_t queue_verify(skep_hive *hive, struct shm_block *block)
                 problems += ring_verify(&ring, hive);
                 for (uint64_t at = 0; at < ring.count; at++) {
                         const struct shm_slot *slot = ring_slot(&ring, at);
-                        enum slot_phase phase = slot_phase(skep_load(&slot->word));
-                        if ((phase == SLOT_FULL || phase == SLOT_RETURNED) && slot->block)
-                                problems += !claim_find(hive, slot->block, 0);
+                        enum slot_phase phase = slot_phase(skep_glance(&slot->word));
+                        uint64_t held = skep_glance(&slot->block);
+                        if ((phase == SLOT_FULL || phase == SLOT_RETURNED) && held)
+                                problems += !claim_find(hive, held, 0);
                 }
         }
         return problems;

@@ -282,6 +282,28 @@ START_TEST(an_unbounded_queue_is_drained_over_all_its_rings)
 }
 END_TEST
 
+START_TEST(a_message_put_back_is_found_in_a_ring_that_was_left_behind)
+{
+        enum { RING = QUEUE_FIRST_SLOTS };
+        skep_queue *other;
+        struct skep_loan loan;
+        ck_assert_int_eq(skep_queue_create(hive, NULL, &other), 0);
+        for (uint32_t i = 0; i < RING + 3; i++)
+                ck_assert_int_eq(put(other, i), 0);
+        for (uint32_t i = 0; i < RING - 1; i++)
+                ck_assert_int_eq(get(other), i);
+        ck_assert_int_eq(skep_queue_borrow(other, &loan, skep_nowait()), 0); /* the first ring's last */
+        ck_assert_int_eq(get(other), RING);
+        skep_queue_put_back(&loan);
+        ck_assert_uint_eq(skep_queue_size(other), 3);
+        ck_assert_int_eq(get(other), RING - 1);
+        ck_assert_int_eq(get(other), RING + 1);
+        ck_assert_int_eq(get(other), RING + 2);
+        ck_assert_int_eq(get(other), -ETIMEDOUT);
+        skep_queue_unref(other);
+}
+END_TEST
+
 START_TEST(what_is_wrong_with_a_commit_leaves_the_loan)
 {
         struct skep_loan loan;
@@ -532,6 +554,7 @@ int main(void)
         tcase_add_test(tests, get_many_ends_before_a_message_of_another_kind_or_one_too_long);
         tcase_add_test(tests, a_drain_drops_all_kinds_and_their_blocks);
         tcase_add_test(tests, an_unbounded_queue_is_drained_over_all_its_rings);
+        tcase_add_test(tests, a_message_put_back_is_found_in_a_ring_that_was_left_behind);
         tcase_add_test(tests, what_is_wrong_with_a_commit_leaves_the_loan);
         tcase_add_test(tests, a_closed_queue_lends_nothing_and_takes_no_loan);
         tcase_add_test(tests, a_full_hive_refuses_a_long_message_and_takes_it_when_something_is_freed);

@@ -65,7 +65,7 @@ int ring_open(void *memory, uint64_t bytes, struct ring *ret_ring)
         struct shm_ring *shared = memory;
         if (bytes < sizeof *shared)
                 return -EBADMSG;
-        uint64_t count = shared->slot_count, stride = shared->slot_stride;
+        uint64_t count = skep_glance(&shared->slot_count), stride = skep_glance(&shared->slot_stride);
         if (!count || stride < sizeof(struct shm_slot) || stride % 8 || ring_bytes(count, stride) > bytes)
                 return -EBADMSG;
         *ret_ring = (struct ring){
@@ -271,7 +271,7 @@ uint64_t ring_size(const struct ring *ring)
 /* The position that a slot's word speaks of: its turn is known modulo 2^32 only, so it is taken near the head. */
 static uint64_t slot_position(const struct ring *ring, uint64_t index, uint32_t turn)
 {
-        uint64_t head = skep_load(&ring->shared->head) & POSITION_MASK;
+        uint64_t head = skep_glance(&ring->shared->head) & POSITION_MASK;
         uint64_t turn_of_head = head / ring->count;
         int32_t ahead = (int32_t)(turn - (uint32_t)turn_of_head);
         return (turn_of_head + (uint64_t)(int64_t)ahead) * ring->count + index;
@@ -298,9 +298,9 @@ uint64_t ring_recover(const struct ring *ring, const struct reap *reap)
 uint64_t ring_verify(const struct ring *ring, const skep_hive *hive)
 {
         uint64_t problems = 0;
-        uint64_t head = skep_load(&ring->shared->head) & POSITION_MASK;
+        uint64_t head = skep_glance(&ring->shared->head) & POSITION_MASK;
         for (uint64_t index = 0; index < ring->count; index++) {
-                uint64_t word = skep_load(&ring_slot(ring, index)->word);
+                uint64_t word = skep_glance(&ring_slot(ring, index)->word);
                 enum slot_phase phase = slot_phase(word);
                 bool named = phase == SLOT_WRITING || phase == SLOT_READING;
                 problems += phase > SLOT_SEALED || named != (slot_agent(word) != 0);

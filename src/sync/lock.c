@@ -25,6 +25,22 @@
  * A waiter sleeps in slices (WAIT_SLICE_NS), for that reason and to ask after the owner; one that has slept takes the lock
  * with WAITERS set, as others may sleep still.
  *
+ * INNER.  The hive's own locks (heap, names) are taken by lock_acquire_inner(), and a damaged word must not hold anybody up for ever.
+ *         An agent says in its slot which of them it holds: agent.holds = {changes, bit per lock}, written by it alone, or by
+ *         its reaper in its name.  The bit is set before the winning compare-and-swap and cleared after the exchange that
+ *         frees; every change counts, so no value of holds comes twice.
+ *   (I1)  Who reads holds = h without the bit, then the word naming that agent, then holds = h again, has proof that the agent
+ *         does not hold the lock.  For say it wrote its name there, in its k-th holding.  The word's load acquires, so the second
+ *         h is what the agent wrote before the k-th holding, or later; it has no bit, so it was written after the k-th holding
+ *         was freed.  Then the first look, which acquires too, saw a store made after that freeing, and the word read
+ *         afterwards is a later one: of a holding after h, before which holds was changed again, and the second h is not h.
+ *   (I2)  A slot that names our own member while no thread of ours has it (agent_is_nobody) holds nothing either: a thread is
+ *         listed before its first and until after its last holding, so the word is read once more after the list.
+ *         Both are proofs of damage, -EBADMSG, and need no time.  A holder that is stopped is never taken for one, as its bit
+ *         stands.  What dies with a bit set is found by its name in the word, as above; its slot's next agent clears the bits.
+ *         The price is a load and a store before and after, on the agent's own line, on paths that are taken when the hints of
+ *         the heap fail.
+ *
  * SOURCE. Drepper, Futexes Are Tricky (2011), mutex 2; the owner in the word as in the kernel's robust futexes.
  */
 #include "sync/lock.h"
@@ -80,19 +96,15 @@ static int lock_wait(struct skep_agent *agent, uint32_t *word, skep_deadline dea
 static bool lock_try(struct skep_agent *agent, uint32_t *word)
 {
         uint32_t expected = 0;
-        if (__builtin_expect(skep_cas32(word, &expected, agent->id), 1)) {
-                PROBE("lock.taken");
-                return true;
-        }
-        for (int spin = 0; spin < 100; spin++) {
+        bool taken = __builtin_expect(skep_cas32(word, &expected, agent->id), 1);
+        for (int spin = 0; spin < 100 && !taken; spin++) {
                 skep_relax();
                 expected = 0;
-                if (!skep_load32_relaxed(word) && skep_cas32(word, &expected, agent->id)) {
-                        PROBE("lock.taken");
-                        return true;
-                }
+                taken = !skep_load32_relaxed(word) && skep_cas32(word, &expected, agent->id);
         }
-        return false;
+        if (taken)
+                PROBE("lock.taken");
+        return taken;
 }
 
 int lock_acquire(struct skep_agent *agent, uint32_t *word, skep_deadline deadline)
@@ -103,13 +115,6 @@ int lock_acquire(struct skep_agent *agent, uint32_t *word, skep_deadline deadlin
 int lock_acquire_surely(struct skep_agent *agent, uint32_t *word)
 {
         return lock_try(agent, word) ? 0 : lock_wait(agent, word, skep_forever(), wait_slice_surely);
-}
-
-int lock_acquire_inner(struct skep_agent *agent, uint32_t *word)
-{
-        uint32_t owner = lock_owner(word);
-        bool ourselves = agent_current && agent_current->hive == agent->hive && agent_current->id == owner;
-        return owner == agent->id || ourselves ? -EBADMSG : lock_acquire_surely(agent, word);
 }
 
 int lock_release(struct skep_agent *agent, uint32_t *word)
@@ -175,4 +180,53 @@ int rlock_acquire_again(struct skep_agent *agent, struct shm_lock *lock, uint32_
         int result = died_noted(lock, lock_acquire_surely(agent, &lock->word));
         lock->depth = depth;
         return result;
+}
+
+/* --- the hive's own locks ------------------------------------------------------------------------------------------- */
+
+static uint64_t inner_bit(const struct skep_agent *agent, const uint32_t *word)
+{
+        return UINT64_C(1) << (word - &agent->hive->heap->lock); /* they stand side by side */
+}
+
+static void holds_change(struct skep_agent *agent, uint64_t set, uint64_t clear)
+{
+        uint64_t holds = skep_load_relaxed(&agent->shared->holds);
+        skep_store(&agent->shared->holds, ((holds | HOLDS_MASK) + 1) | (((holds & HOLDS_MASK) | set) & ~clear));
+        PROBE("lock.holds");
+}
+
+/* Proof that whom the word names does not hold it: (I1), (I2). */
+static bool inner_is_damaged(const struct skep_agent *agent, const uint32_t *word)
+{
+        skep_hive *hive = agent->hive;
+        uint32_t owner = lock_owner(word);
+        if (agent_member(hive, owner) < 0)
+                return false; /* free, or of an agent that is gone */
+        bool nobody = agent_is_nobody(hive, owner);
+        const uint64_t *holds = &hive->agents[owner & AGENT_INDEX_MASK].holds;
+        uint64_t before = skep_load(holds);
+        if (lock_owner(word) != owner)
+                return false;
+        return nobody || (!(before & inner_bit(agent, word)) && skep_load(holds) == before);
+}
+
+int lock_acquire_inner(struct skep_agent *agent, uint32_t *word)
+{
+        uint32_t owner = lock_owner(word);
+        if (owner && (owner == agent->id || (agent_current && agent_current->hive == agent->hive && agent_current->id == owner)))
+                return -EBADMSG;
+        holds_change(agent, inner_bit(agent, word), 0);
+        int result = lock_try(agent, word) ? 0 : -ETIMEDOUT;
+        while (result == -ETIMEDOUT)
+                result = inner_is_damaged(agent, word) ? -EBADMSG : lock_wait(agent, word, skep_within_ns(WAIT_SLICE_NS), wait_slice_surely);
+        if (result < 0)
+                holds_change(agent, 0, inner_bit(agent, word));
+        return result;
+}
+
+void lock_release_inner(struct skep_agent *agent, uint32_t *word)
+{
+        (void)lock_release(agent, word);
+        holds_change(agent, 0, inner_bit(agent, word));
 }

@@ -14,11 +14,13 @@ int lock_acquire(struct skep_agent *agent, uint32_t *word, skep_deadline deadlin
 int lock_acquire_surely(struct skep_agent *agent, uint32_t *word);
 
 /*
- * Take a lock of the hive's own, which no thread holds when it comes here: one that names the calling thread, in its own name
- * or the dead one's it works for, is damage, and waiting for ourselves would last for ever.
+ * Take and free a lock of the hive's own, one of those at the head of struct shm_heap; no thread holds the one that it asks for.
+ * A word that names the calling thread, in its own name or the dead one's it works for, or an agent that provably does not
+ * hold it (lock.c, INNER), is damage.
  * @return 0, SKEP_OWNER_DIED, -EBADMSG
  */
 int lock_acquire_inner(struct skep_agent *agent, uint32_t *word);
+void lock_release_inner(struct skep_agent *agent, uint32_t *word);
 
 /* @return 0, -EPERM it is free */
 int lock_release(struct skep_agent *agent, uint32_t *word);

@@ -72,6 +72,7 @@ int wait_slice_surely(uint32_t *word, uint32_t expected, skep_deadline deadline)
 uint32_t event_prepare(uint32_t *word)
 {
         uint32_t key = skep_fetch_or32(word, EVENT_WAITERS) | EVENT_WAITERS;
+        skep_fence();
         PROBE("event.armed");
         return key;
 }

@@ -44,8 +44,9 @@ wait_function wait_slice_surely;
  *   QUIET    {n, 0}         waiter, fetch-or                         ARMED
  *   ARMED    {n, WAITERS}   notifier, add 2                          ARMED {n+1}, then wakes; nobody there: QUIET
  *
- * ORDER.  event_prepare's fetch-or and the notifier's change are both sequentially consistent: either the waiter's second
- *         look sees the change, or the notifier sees WAITERS, and the changed count makes the wait return.
+ * ORDER.  The waiter's fetch-or is followed by a fence, the notifier's change and his look at the word are both sequentially
+ *         consistent: either the waiter's second look, of whatever order, sees the change, or the notifier sees WAITERS, and
+ *         the changed count makes the wait return.
  * CRASH.  A notifier that dies between its change and the wake-up: the sleepers' slices end.  A sleeper that dies leaves
  *         WAITERS set: one system call too many.
  * SOURCE. The event count of Reed and Kanodia (1979), as in ck_ec; WAITERS is cleared by the first wake-up that finds nobody.
@@ -57,7 +58,7 @@ void event_wake(uint32_t *word, int count);
 
 static inline void event_notify(uint32_t *word, int count)
 {
-        if (__builtin_expect(skep_load32_relaxed(word) & EVENT_WAITERS, 0))
+        if (__builtin_expect(skep_load32_ordered(word) & EVENT_WAITERS, 0))
                 event_wake(word, count);
 }
 

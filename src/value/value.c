@@ -403,7 +403,7 @@ static void value_inspect(skep_hive *hive, struct shm_block *block, struct skep_
                 return;
         int member = agent_member(hive, lock_owner(&shared->lock.word));
         info->value = shared->count;
-        info->owner_pid = member < 0 ? 0 : hive->members[member].pid;
+        info->owner_pid = member < 0 ? 0 : member_pid(hive, (uint32_t)member);
 }
 
 static const struct kind value_kind = {

@@ -4,8 +4,9 @@
  *
  * Each probe stands behind a store to shared memory.  A child runs an operation and kills itself at passing n; the parent, a
  * living member, reaps, verifies, empties the queues and finds nothing lost, doubled or leaked.  The second case lets the
- * reaper die too, at each of its points.  The operations that reap a victim do so in every stage.
- * ctest: timeout=120
+ * reaper die too, at each of its points.  The operations that reap a victim do so in every stage.  At last each probe must
+ * have been passed by one operation at least.
+ * ctest: timeout=300
  */
 #include "base/probe.h"
 #include "support/suite.h"
@@ -16,14 +17,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define PROBES_MAX 1024
+
+extern const char *const __start_probe_names[], *const __stop_probe_names[]; /* by the linker; see base/probe.h */
+
 static int passings_left;
 static int last_words;
+static uint8_t *passed; /* shared: [PROBES_MAX], by the probe's place in the section */
 
 static void die_at_point(const char *name)
 {
+        for (const char *const *probe = __start_probe_names; probe < __stop_probe_names; probe++)
+                if (*probe == name)
+                        passed[probe - __start_probe_names] = 1;
         if (--passings_left)
                 return;
         if (write(last_words, name, strlen(name)) < 0)
@@ -107,15 +117,92 @@ START_TEST(death_of_the_reaper_at_any_point_loses_nothing)
 }
 END_TEST
 
+static skep_hive *second; /* another member, in the same process */
+static skep_block shared;
+
+static void die_when_cleared(const char *name)
+{
+        if (!strcmp(name, "claim.bit_cleared"))
+                kill(getpid(), SIGKILL);
+}
+
+static void other_lets_go(const char *name)
+{
+        if (strcmp(name, "claim.step"))
+                return;
+        probe_hook = NULL;
+        if (skep_block_unref(second, shared) < 0)
+                _exit(1);
+        probe_hook = die_when_cleared;
+}
+
+/* Two let go at once: the first sees the bit of the second, who dies between clearing it and looking whether he was the last. */
+START_TEST(the_last_of_two_dies_before_he_frees)
+{
+        struct skep_hive_stat stat;
+        skep_hive *hive;
+        int status;
+        ck_assert_int_eq(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 4u << 20), &hive), 0);
+        pid_t child = fork();
+        if (child == 0) {
+                if (skep_hive_attach(skep_hive_fd(hive), &second) < 0 || skep_block_alloc(hive, 100, 0, &shared) < 0 || skep_block_ref(second, shared) < 0)
+                        _exit(1);
+                probe_hook = other_lets_go;
+                _exit(skep_block_unref(hive, shared) < 0 ? 1 : 2);
+        }
+        waitpid(child, &status, 0);
+        ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        ck_assert_int_eq(skep_hive_reap(hive, NULL), 0);
+        ck_assert_int_eq(skep_hive_stat(hive, &stat), 0);
+        ck_assert_uint_eq(stat.blocks, 0);
+        ck_assert_int_eq(skep_hive_verify(hive, NULL), 0);
+        skep_hive_detach(hive);
+}
+END_TEST
+
+/* A name may stand at many points; one of them will do. */
+static bool was_passed(const char *name)
+{
+        for (const char *const *probe = __start_probe_names; probe < __stop_probe_names; probe++)
+                if (passed[probe - __start_probe_names] && !strcmp(*probe, name))
+                        return true;
+        return false;
+}
+
+/* sync_point_test.c dies in what users wait for; the world here has a lock only. */
+static bool is_of_another_world(const char *name)
+{
+        static const char *const rooms[] = {"barrier.", "condition.", "event.set", "event.cleared", "event.waits", "lock.died", "lock.waits", "once.",
+                                            "rwlock.", "semaphore.", "value."};
+        for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++)
+                if (!strncmp(name, rooms[i], strlen(rooms[i])))
+                        return true;
+        return false;
+}
+
+START_TEST(every_probe_was_passed_by_some_operation)
+{
+        ck_assert_int_gt(__stop_probe_names - __start_probe_names, 40);
+        for (const char *const *probe = __start_probe_names; probe < __stop_probe_names; probe++)
+                ck_assert_msg(is_of_another_world(*probe) || was_passed(*probe), "no operation of tests/support/world.c passes the probe %s", *probe);
+}
+END_TEST
+
 int main(void)
 {
+        passed = mmap(NULL, PROBES_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (passed == MAP_FAILED || __stop_probe_names - __start_probe_names > PROBES_MAX)
+                return EXIT_FAILURE;
         Suite *suite = suite_create("point");
-        TCase *points = tcase_create("points"), *reapers = tcase_create("reapers");
-        tcase_set_timeout(points, 60);
-        tcase_set_timeout(reapers, 100);
+        TCase *points = tcase_create("points"), *reapers = tcase_create("reapers"), *all = tcase_create("all");
+        tcase_set_timeout(points, 100);
+        tcase_set_timeout(reapers, 200);
         tcase_add_loop_test(points, death_at_any_point_loses_nothing, 0, operation_count);
         tcase_add_loop_test(reapers, death_of_the_reaper_at_any_point_loses_nothing, 0, operation_count);
         suite_add_tcase(suite, points);
+        tcase_add_test(points, the_last_of_two_dies_before_he_frees);
+        tcase_add_test(all, every_probe_was_passed_by_some_operation);
         suite_add_tcase(suite, reapers);
+        suite_add_tcase(suite, all);
         return suite_run(suite);
 }

@@ -5,6 +5,7 @@
 #include "base/probe.h"
 
 #include <check.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +93,8 @@ static void victim_dies(struct world *world, void (*victim)(struct world *))
 
 void world_make(struct world *world, const struct operation *operation)
 {
-        MUST(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 8u << 20, .agent_max = 32, .member_max = 16), &world->hive));
+        MUST(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 8u << 20, .warm_max_bytes = 5u << 16, .agent_max = 32, .member_max = 16),
+                              &world->hive));
         MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.name = "q", .capacity = 8), &world->queue));
         MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.name = "u"), &world->unbounded));
         MUST(skep_lock_create(world->hive, "l", &world->lock));
@@ -290,15 +292,21 @@ static void blocks_come_and_go(struct world *world)
         MUST(skep_block_unref(world->hive, page));
         MUST(skep_block_unref(world->hive, small));
         MUST(skep_block_unref(world->hive, run));
+        MUST(skep_block_alloc(world->hive, 500000, 0, &run)); /* finds two pieces to merge */
+        MUST(skep_block_unref(world->hive, run));             /* more than is kept warm */
 }
 
 static void queue_comes_and_goes(struct world *world)
 {
         skep_queue *queue;
+        size_t bytes;
         MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.capacity = 4), &queue));
+        if (skep_queue_get(queue, NULL, 0, &bytes, skep_within_ns(1000000)) != -ETIMEDOUT)
+                abort();
         put_bytes(queue, 1, 8);
         put_bytes(queue, 2, LONG_BYTES);
         MUST(skep_queue_put_array(queue, world->array, skep_nowait()));
+        skep_queue_close(queue);
         skep_queue_unref(queue);
 }
 
@@ -313,6 +321,8 @@ static void name_comes_and_goes(struct world *world)
 static void lock_and_release(struct world *world)
 {
         MUST(skep_lock_acquire(world->lock, skep_forever()));
+        if (skep_lock_acquire(world->lock, skep_within_ns(1000000)) != -ETIMEDOUT)
+                abort();
         skep_lock_release(world->lock);
 }
 
