@@ -165,7 +165,9 @@ def check_python(python, options, folder):
     version = subprocess.run([python, "-c", "import sys; print(sys.version.split()[0])"], capture_output=True, text=True).stdout.strip()
     importing = subprocess.run([python, "-c", "import skep"], env=environment("", ""), capture_output=True, text=True)
     if importing.returncode:
-        print(f"Python {version} ({python}): skipped, it cannot import skep from {BUILD}/python: {importing.stderr.strip().splitlines()[-1]}")
+        reason = importing.stderr.strip().splitlines()[-1]
+        reason = "the extension there was built for another Python" if "_core" in reason else reason
+        print(f"Python {version} ({python}): skipped, it cannot import skep from {BUILD}/python: {reason}")
         return None
     test_folder = test_folder_for(python, folder)
     if test_folder is None:
