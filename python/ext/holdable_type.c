@@ -105,10 +105,8 @@ static PyObject *holdable_exit(PyObject *self, PyObject *const *args, Py_ssize_t
 
 static PyObject *get_on_owner_died(PyObject *self, void *unused)
 {
-        static const char *const names[] = {[OWNER_DIED_WARNS] = "warn", [OWNER_DIED_RAISES] = "raise", [OWNER_DIED_IGNORED] = "ignore"};
-
         (void)unused;
-        return PyUnicode_FromString(names[as_shared(self)->on_owner_died]);
+        return PyUnicode_FromString(on_owner_died_names[as_shared(self)->on_owner_died]);
 }
 
 static int set_on_owner_died(PyObject *self, PyObject *value, void *unused)

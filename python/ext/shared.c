@@ -127,15 +127,15 @@ PyObject *shared_get_hive(PyObject *self, void *unused)
         return as_shared(self)->hive;
 }
 
+const char *const on_owner_died_names[] = {[OWNER_DIED_WARNS] = "warn", [OWNER_DIED_RAISES] = "raise", [OWNER_DIED_IGNORED] = "ignore"};
+
 int on_owner_died_from(const char *text, enum on_owner_died *ret_choice)
 {
-        static const char *const names[] = {[OWNER_DIED_WARNS] = "warn", [OWNER_DIED_RAISES] = "raise", [OWNER_DIED_IGNORED] = "ignore"};
-
         *ret_choice = OWNER_DIED_WARNS;
         if (!text)
                 return 0;
         for (int choice = OWNER_DIED_WARNS; choice <= OWNER_DIED_IGNORED; choice++)
-                if (strcmp(text, names[choice]) == 0) {
+                if (strcmp(text, on_owner_died_names[choice]) == 0) {
                         *ret_choice = (enum on_owner_died)choice;
                         return 0;
                 }

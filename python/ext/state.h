@@ -291,6 +291,8 @@ static inline void *shared_handle(PyObject *self)
         return object->handle && ((const struct hive_object *)object->hive)->hive ? object->handle : shared_refuse(self);
 }
 
+/* The words for enum on_owner_died. */
+extern const char *const on_owner_died_names[];
 /* From "warn", "raise" or "ignore"; NULL: warn. @return 0; -1 with ValueError */
 int on_owner_died_from(const char *text, enum on_owner_died *ret_choice);
 /* Tell that the previous owner died. @return 0; -1 with an exception */
