@@ -39,10 +39,11 @@ bench: build ## measure; writes build/bench.json
 conformance: build ## CPython's own tests of multiprocessing; PYTHONS= more interpreters, CONFORMANCE_FLAGS=--all all classes
 	@SKEP_BUILD=build $(PYTHON) tools/conformance.py $(CONFORMANCE_FLAGS) $(PYTHON) $(PYTHONS); status=$$?; [ $$status = 0 ] || [ $$status = 77 ]
 
-soak: build ## random kill -9 for SOAK_SECONDS (60)
+soak: build ## random kill -9 for SOAK_SECONDS (60), twice
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/soak_test
+	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/sync_soak_test
 
-check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64
+check-all: ## tests, style, sanitizers, clang, fuzz corpus, models, arm64
 	@tools/bootstrap.sh --all
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory lint
@@ -62,6 +63,8 @@ check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64
 	@$(call configure,fuzz,-DCMAKE_C_COMPILER=$(CLANG))
 	@$(call build,fuzz)
 	@ctest --preset fuzz --no-tests=error
+	@echo "== models"
+	@tests/model/run.sh
 	@if command -v aarch64-linux-gnu-gcc >/dev/null; then $(MAKE) --no-print-directory arm64; \
 	else echo "== arm64: no gcc-aarch64-linux-gnu here, left out"; fi
 

@@ -15,12 +15,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
-C_PROGRAMS = ["queue", "array", "heap", "lock", "hive"]
+C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "hive"]
 PYTHON_PROGRAMS = ["python_queue", "python_array", "python_sync"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
 #   times         skep's median is at most `figure` times the peer's
+#   share         skep's median is at least `figure` times the peer's
 #   faster        the peer's median is at least `figure` times skep's
 #   more          skep's median is at most `figure` more than the peer's
 TARGETS = [
@@ -42,6 +43,12 @@ TARGETS = [
     ("alloc + free", "4 KiB", "max", 60, "malloc"),
     ("alloc + free", "1 MiB", "max", 150, "malloc"),
     ("lock + unlock uncontended", "", "times", 1.0, "robust shared pthread mutex"),
+    ("semaphore uncontended", "", "times", 1.0, "shared sem_t"),
+    ("lock contended", "", "share", 1.0, "shared pthread mutex"),
+    ("lock contended, longest wait", "", "times", 10, "shared pthread mutex"),
+    ("event there and back", "", "times", 1.15, "bare futex"),
+    ("condition there and back", "", "times", 1.15, "bare futex"),
+    ("barrier of 2", "", "times", 1.3, "two futex wake-ups"),
     ("attach", "", "max", 100, "bare mmap"),
     ("fork", "1000 arrays", "more", 1000, "plain fork"),
     ("Python array put -> first element", "awake", "max", 5, None),
@@ -98,11 +105,13 @@ def judge(kind, figure, ours, theirs):
         return ours <= figure if kind == "max" else ours >= figure
     if theirs is None:
         return None
-    return {"times": ours <= figure * theirs, "faster": theirs >= figure * ours, "more": ours <= theirs + figure}[kind]
+    return {"times": ours <= figure * theirs, "share": ours >= figure * theirs,
+            "faster": theirs >= figure * ours, "more": ours <= theirs + figure}[kind]
 
 
 def target_text(kind, figure, unit):
-    return {"max": f"<= {figure:g} {unit}", "min": f">= {figure:g} {unit}", "times": f"<= {figure:g} x peer", "faster": f"{figure:g} x faster",
+    return {"max": f"<= {figure:g} {unit}", "min": f">= {figure:g} {unit}", "times": f"<= {figure:g} x peer",
+            "share": f">= {figure:g} x peer", "faster": f"{figure:g} x faster",
             "more": f"<= {figure:g} {unit} more"}[kind]
 
 

@@ -120,7 +120,9 @@ SKEP_API SKEP_NODISCARD int skep_hive_stat(skep_hive *hive, struct skep_hive_sta
 
 /**
  * What a blocked call of this thread asks when a signal has interrupted it, and about twenty times a second.
- * @return 0: go on waiting; negative: the call cleans up and returns this
+ * @return 0: go on waiting; negative: the call cleans up and returns this, even if what it waited for has come meanwhile
+ * May use the hive, and wait itself; a condition's wait around it may then return as if notified.  In a child that it forks
+ * it must not return: the call belongs to the parent.
  */
 typedef int skep_interrupt(void *context);
 

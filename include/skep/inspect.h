@@ -20,7 +20,7 @@ struct skep_object_info {
                                           barrier: parties that wait; rwlock: readers; value: elements */
         int64_t owner_pid;             /* who holds it (of a rwlock: the writer); 0 nobody */
         int64_t owner_thread;          /* kernel's thread id */
-        int64_t held_ns;               /* for at least so long; 0 unknown: nobody has waited for it */
+        int64_t held_ns;               /* for so long a waiter has seen that owner; 0 unknown: nobody has waited for it */
         uint32_t waiters;              /* threads asleep on it */
         uint32_t flags;                /* SKEP_OBJECT_* */
 };

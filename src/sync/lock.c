@@ -170,14 +170,13 @@ int rlock_release(struct skep_agent *agent, struct shm_lock *lock)
 uint32_t rlock_release_all(struct skep_agent *agent, struct shm_lock *lock)
 {
         uint32_t depth = lock->depth;
-        lock->depth = 1;
         (void)lock_release(agent, &lock->word);
         return depth;
 }
 
-int rlock_acquire_again(struct skep_agent *agent, struct shm_lock *lock, uint32_t depth)
+int rlock_acquire_again(struct skep_agent *agent, struct shm_lock *lock, uint32_t depth, int have)
 {
-        int result = died_noted(lock, lock_acquire_surely(agent, &lock->word));
+        int result = have ? have : died_noted(lock, lock_acquire_surely(agent, &lock->word));
         lock->depth = depth;
         return result;
 }

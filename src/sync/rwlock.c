@@ -88,9 +88,11 @@ int rwlock_write(struct skep_agent *agent, struct shm_rwlock *lock, skep_deadlin
                         break;
                 wait_owner(agent, reader);
                 result = wait_slice(&lock->leaving, key, deadline);
+                if (wait_interrupted(result))
+                        break;
         }
         wait_ends(agent);
-        if (!reader && (result >= 0 || result == -ETIMEDOUT))
+        if (!reader)
                 return news;
         (void)lock_release(agent, &lock->writer.word);
         return result;
