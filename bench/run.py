@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
 C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "hive"]
-PYTHON_PROGRAMS = ["python_queue", "python_array", "python_sync"]
+PYTHON_PROGRAMS = ["python_queue", "python_array", "python_list", "python_sync"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
@@ -63,6 +63,8 @@ TARGETS = [
     ("Python messages 1->1 many", "", "min", 6, None),
     ("Python round trip", "", "max", 6, "multiprocessing.Queue"),
     ("Python round trip", "", "max", 6, "multiprocessing.Pipe"),
+    ("Python ShareableList get", "", "faster", 5, "multiprocessing.ShareableList"),
+    ("Python ShareableList set", "", "faster", 5, "multiprocessing.ShareableList"),
     ("Python with Lock", "", "times", 0.5, "multiprocessing.Lock"),
     ("Python with RLock", "", "times", 0.5, "multiprocessing.RLock"),
     ("Python with Semaphore", "", "times", 0.5, "multiprocessing.Semaphore"),

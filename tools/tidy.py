@@ -13,7 +13,7 @@ from pathlib import Path
 
 FLOORS = {
     "base": 0, "os": 1, "hive": 2, "member": 3, "sync": 4, "heap": 5, "ring": 5, "claim": 6,
-    "array": 7, "object": 7, "queue": 8, "channel": 8, "dict": 8, "list": 8, "value": 8, "trace": 8,
+    "array": 7, "object": 7, "memory": 7, "queue": 8, "channel": 8, "dict": 8, "list": 8, "value": 8, "trace": 8,
     "process": 9, "pool": 10, "manager": 10,
 }
 TOP_FLOOR = 11  # src/*.c: beginning and end of the library

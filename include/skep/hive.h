@@ -129,6 +129,9 @@ typedef int skep_interrupt(void *context);
 /** Set, or with NULL remove, the calling thread's interrupt function.  Without one a signal never ends a wait. */
 SKEP_API void skep_thread_on_interrupt(skep_interrupt *function, void *context);
 
+/** 1 if the address lies in this process's mapping of the hive, else 0. */
+SKEP_API int skep_hive_has(const skep_hive *hive, const void *address);
+
 /** Index of this process in the member table. */
 SKEP_API uint32_t skep_hive_member(const skep_hive *hive);
 

@@ -25,11 +25,33 @@ struct core_state *state_of_type(PyTypeObject *type)
 PyDoc_STRVAR(array_beneath_doc, "array_beneath(ndarray)\n--\n\nThe Array in whose memory a numpy.ndarray lies, or None.");
 static PyObject *core_array_beneath(PyObject *module, PyObject *object)
 {
-        struct array_object *array = message_array_beneath(state_of_module(module), object);
-        PyObject *result = array ? (PyObject *)array : Py_None;
+        struct core_state *state = state_of_module(module);
+        PyObject *hive;
+        skep_array *array = message_array_beneath(state, object, &hive);
 
-        Py_INCREF(result);
-        return result;
+        if (array)
+                return array_wrap(state, hive, skep_array_ref(array));
+        Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(numpy_allocator_doc, "numpy_allocator(hive, min_bytes)\n--\n\nAn allocator that takes arrays of that size and more from the hive.");
+static PyObject *core_numpy_allocator(PyObject *module, PyObject *args)
+{
+        PyObject *hive;
+        Py_ssize_t min_bytes;
+
+        if (!PyArg_ParseTuple(args, "On:numpy_allocator", &hive, &min_bytes))
+                return NULL;
+        if (min_bytes < 1)
+                return PyErr_Format(PyExc_ValueError, "min_bytes must be positive, not %zd", min_bytes);
+        return allocator_make(state_of_module(module), hive, min_bytes);
+}
+
+PyDoc_STRVAR(use_numpy_allocator_doc, "use_numpy_allocator(allocator)\n--\n\nLet NumPy use it, None: its own.  Returns the one before.");
+static PyObject *core_use_numpy_allocator(PyObject *module, PyObject *allocator)
+{
+        (void)module;
+        return allocator_use(allocator);
 }
 
 static int visit_hive(const struct skep_hive_entry *entry, void *list)
@@ -85,6 +107,8 @@ static PyObject *core_process_exiting(PyObject *module, PyObject *unused)
 static PyMethodDef core_methods[] = {
         {"array_beneath", core_array_beneath, METH_O, array_beneath_doc},
         {"mention", pickle_mention, METH_VARARGS, mention_doc},
+        {"numpy_allocator", core_numpy_allocator, METH_VARARGS, numpy_allocator_doc},
+        {"use_numpy_allocator", core_use_numpy_allocator, METH_O, use_numpy_allocator_doc},
         {"hives", core_hives, METH_NOARGS, hives_doc},
         {"process_exiting", core_process_exiting, METH_NOARGS, process_exiting_doc},
         {"unlink", core_unlink, METH_O, unlink_doc},
@@ -99,7 +123,8 @@ static PyMethodDef core_methods[] = {
         X(hive_error) X(gone_error) X(owner_died_error) X(owner_died_warning) X(broken_barrier) X(full) X(empty)              \
         X(pickle_dumps) X(pickle_loads) X(pickler) X(forking_pickler) X(copyreg_table) X(protocol) X(pickler_keywords)        \
         X(loads_keywords) X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base)                 \
-        X(name_block) X(name_timeout) X(ndarray) X(numpy_asarray) X(numpy_copyto)
+        X(name_block) X(name_timeout) X(ndarray) X(numpy_asarray) X(numpy_copyto) X(memory_type)                        \
+        X(items_type)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
 {
@@ -170,6 +195,8 @@ static int core_exec(PyObject *module)
         NEED(array_type, add_type(module, &array_spec, "Array"))
         NEED(queue_type, add_type(module, &queue_spec, "Queue"))
         NEED(sink_type, add_type(module, &sink_spec, NULL))
+        NEED(memory_type, add_type(module, &memory_spec, "Memory"))
+        NEED(items_type, add_type(module, &items_spec, "ItemList"))
         NEED(holdable_type, add_type(module, &holdable_spec, NULL))
         NEED(lock_type, add_subtype(module, &lock_spec, "Lock", state->holdable_type))
         NEED(rlock_type, add_subtype(module, &rlock_spec, "RLock", state->holdable_type))

@@ -99,7 +99,7 @@ struct sink_object {
         skep_hive *hive;           /* where the message goes */
         struct parts stream;       /* the pickle, in pieces */
         struct parts buffers;      /* out of band */
-        struct array_object **beneath; /* [buffers.capacity] the array of the hive that a buffer lies in, borrowed from it; or NULL */
+        skep_array **beneath;      /* [buffers.capacity] the array of the hive that a buffer lies in, borrowed; or NULL */
         skep_block *mentioned;     /* what the message refers to, each at least once */
         size_t mentioned_count, mentioned_capacity;
         struct sink_object *outer; /* of this thread: a reducer may put into a queue */
@@ -169,14 +169,14 @@ static PyObject *sink_write(PyObject *self, PyObject *piece)
 }
 
 /* A buffer out of band; @beneath, if not NULL, is the array in whose memory it lies. */
-static int sink_add(struct sink_object *sink, PyObject *raw, struct array_object *beneath)
+static int sink_add(struct sink_object *sink, PyObject *raw, skep_array *beneath)
 {
         size_t capacity = sink->buffers.capacity;
 
         if (parts_add(&sink->buffers, raw) < 0)
                 return -1;
         if (sink->buffers.capacity != capacity) {
-                struct array_object **arrays = PyMem_Resize(sink->beneath, struct array_object *, sink->buffers.capacity);
+                skep_array **arrays = PyMem_Resize(sink->beneath, skep_array *, sink->buffers.capacity);
 
                 if (!arrays) {
                         PyErr_NoMemory();
@@ -185,15 +185,15 @@ static int sink_add(struct sink_object *sink, PyObject *raw, struct array_object
                 sink->beneath = arrays;
         }
         sink->beneath[sink->buffers.count - 1] = beneath;
-        return beneath ? mention(sink, skep_array_block(beneath->array)) : 0;
+        return beneath ? mention(sink, skep_array_block(beneath)) : 0;
 }
 
 /* buffer_callback: true means "keep it in the pickle". */
 static PyObject *sink_call(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-        struct array_object *beneath = NULL;
         struct sink_object *sink = as_sink(self);
-        PyObject *buffer, *raw;
+        PyObject *buffer, *raw, *beneath_hive;
+        skep_array *beneath = NULL;
         int added;
 
         (void)kwargs;
@@ -207,8 +207,8 @@ static PyObject *sink_call(PyObject *self, PyObject *args, PyObject *kwargs)
                 Py_RETURN_TRUE;
         }
         if (PyMemoryView_GET_BUFFER(raw)->obj)
-                beneath = message_array_beneath(sink->state, PyMemoryView_GET_BUFFER(raw)->obj);
-        if (beneath && skep_array_hive(beneath->array) != sink->hive)
+                beneath = message_array_beneath(sink->state, PyMemoryView_GET_BUFFER(raw)->obj, &beneath_hive);
+        if (beneath && skep_array_hive(beneath) != sink->hive)
                 beneath = NULL;
         if (!beneath && PyMemoryView_GET_BUFFER(raw)->len < OUT_OF_BAND_BYTES) {
                 Py_DECREF(raw);
@@ -379,7 +379,7 @@ int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const 
 static struct pickle_buffer buffer_of(const struct sink_object *sink, size_t i)
 {
         const Py_buffer *view = &sink->buffers.views[i];
-        const skep_array *array = sink->beneath[i] ? sink->beneath[i]->array : NULL;
+        const skep_array *array = sink->beneath[i];
         struct pickle_buffer buffer = {
                 .bytes = (uint64_t)view->len,
                 .writable = !PyMemoryView_GET_BUFFER(view->obj)->readonly,

@@ -31,6 +31,8 @@ struct core_state {
         PyTypeObject *array_type;
         PyTypeObject *queue_type;
         PyTypeObject *sink_type;
+        PyTypeObject *memory_type;
+        PyTypeObject *items_type;
         PyTypeObject *holdable_type;  /* what Lock, RLock and Semaphore have in common */
         PyTypeObject *lock_type;
         PyTypeObject *rlock_type;
@@ -123,6 +125,8 @@ extern PyType_Spec hive_spec;
 extern PyType_Spec array_spec;
 extern PyType_Spec queue_spec;
 extern PyType_Spec sink_spec;
+extern PyType_Spec memory_spec;
+extern PyType_Spec items_spec;
 extern PyType_Spec holdable_spec;
 extern PyType_Spec lock_spec;
 extern PyType_Spec rlock_spec;
@@ -197,10 +201,19 @@ int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const 
 int message_put(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *object, const struct patience *patience);
 /* @return the object; NULL with an exception.  The caller ends the loan. */
 PyObject *message_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
-/* The Array in whose memory a numpy.ndarray lies, borrowed; NULL if there is none. */
-struct array_object *message_array_beneath(struct core_state *state, PyObject *ndarray);
+/* The array in whose memory a numpy.ndarray lies, with its hive, both borrowed; NULL if there is none. */
+skep_array *message_array_beneath(struct core_state *state, PyObject *ndarray, PyObject **ret_hive);
 /* Raise for a failed put. @return -1 */
 int message_put_failed(struct core_state *state, skep_queue *queue, int result, uint64_t bytes);
+
+/* --- numpy_allocator.c --- */
+
+/* An allocator for NumPy that takes arrays of @min_bytes and more from the hive. @return capsule; NULL with an exception */
+PyObject *allocator_make(struct core_state *state, PyObject *hive, Py_ssize_t min_bytes);
+/* Let NumPy use it, in the context of this thread; None: NumPy's own. @return the one before; NULL with an exception */
+PyObject *allocator_use(PyObject *capsule);
+/* The memory of an ndarray that owns its memory and got it from a hive through such an allocator; borrowed, NULL: it did not. */
+skep_array *allocator_array(PyObject *ndarray, PyObject **ret_hive);
 
 /* --- hive_type.c --- */
 

@@ -2,10 +2,12 @@ from multiprocessing import *  # what is not named below is the standard library
 from collections.abc import Callable
 from typing import Any, Literal
 
-from . import arrays as arrays, context as context, queues as queues, sharedctypes as sharedctypes, synchronize as synchronize
+from . import arrays as arrays, context as context, managers as managers, queues as queues, shared_memory as shared_memory
+from . import sharedctypes as sharedctypes, synchronize as synchronize
 from ._core import (GoneError as GoneError, HiveError as HiveError, OwnerDiedError as OwnerDiedError,
                     OwnerDiedWarning as OwnerDiedWarning, __version__ as __version__)
 from .arrays import array as array, asarray as asarray, empty as empty, full as full, ones as ones, zeros as zeros
+from .arrays import install_numpy_allocator as install_numpy_allocator, numpy_allocator as numpy_allocator
 from .context import Process as Process
 from .hive import Hive as Hive, default_hive as default_hive
 from .sharedctypes import Array as Array, RawArray as RawArray, RawValue as RawValue, Value as Value
