@@ -11,7 +11,7 @@ import os
 import threading
 import weakref
 
-from multiprocessing import reduction, util
+from multiprocessing import parent_process, reduction, util
 from multiprocessing.context import get_spawning_popen
 
 from . import _core
@@ -170,12 +170,13 @@ def _inherit(hive, start_method):
 # --- the end of a process ---------------------------------------------------------------------------------------------
 
 def _tell_of_orderly_end(*unused):
-    """As late as can be before the end: exit() tells the core, but multiprocessing ends its children by os._exit()."""
+    """A child of multiprocessing ends by os._exit(), so it has to tell; exit() does, and only then is nothing in use any more."""
     util.Finalize(None, _core.process_exiting, exitpriority=-1000)
 
 
-util.register_after_fork(_tell_of_orderly_end, _tell_of_orderly_end)  # a child begins without finalizers
-_tell_of_orderly_end()
+util.register_after_fork(_tell_of_orderly_end, _tell_of_orderly_end)  # each child of multiprocessing runs it, by whatever method it starts
+if parent_process() is not None:
+    _tell_of_orderly_end()  # it had begun before this import
 
 
 # --- fork -------------------------------------------------------------------------------------------------------------
