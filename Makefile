@@ -43,7 +43,7 @@ soak: build ## random kill -9 for SOAK_SECONDS (60), twice
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/soak_test
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/sync_soak_test
 
-check-all: ## tests, style, sanitizers, clang, fuzz corpus, models, arm64
+check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64, models
 	@tools/bootstrap.sh --all
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory lint
@@ -63,10 +63,10 @@ check-all: ## tests, style, sanitizers, clang, fuzz corpus, models, arm64
 	@$(call configure,fuzz,-DCMAKE_C_COMPILER=$(CLANG))
 	@$(call build,fuzz)
 	@ctest --preset fuzz --no-tests=error
-	@echo "== models"
-	@tests/model/run.sh
 	@if command -v aarch64-linux-gnu-gcc >/dev/null; then $(MAKE) --no-print-directory arm64; \
 	else echo "== arm64: no gcc-aarch64-linux-gnu here, left out"; fi
+	@echo "== models"
+	@tests/model/run.sh
 
 arm64: ## cross-compile for 64-bit ARM; run the tests if qemu-user is there
 	@echo "== arm64"

@@ -112,9 +112,8 @@ def judge(kind, figure, ours, theirs):
 
 
 def target_text(kind, figure, unit):
-    return {"max": f"<= {figure:g} {unit}", "min": f">= {figure:g} {unit}", "times": f"<= {figure:g} x peer",
-            "share": f">= {figure:g} x peer", "faster": f"{figure:g} x faster",
-            "more": f"<= {figure:g} {unit} more"}[kind]
+    return {"max": f"<= {figure:g} {unit}", "min": f">= {figure:g} {unit}", "times": f"<= {figure:g} x peer", "share": f">= {figure:g} x peer",
+            "faster": f"{figure:g} x faster", "more": f"<= {figure:g} {unit} more"}[kind]
 
 
 def table_line(rows, name, words, kind, figure, peer):

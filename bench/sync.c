@@ -14,7 +14,7 @@
 
 #define ROUNDS 7
 #define PAIRS 1000000
-#define FIGHTS 300000
+#define FIGHTS 1000000
 #define TRIPS 5000
 
 static skep_hive *hive;

@@ -173,7 +173,7 @@ static bool was_passed(const char *name)
 static bool is_of_another_world(const char *name)
 {
         static const char *const rooms[] = {"barrier.", "condition.", "event.set", "event.cleared", "event.waits", "lock.died", "lock.waits", "once.",
-                                            "rwlock.", "semaphore.", "value."};
+                                            "rwlock.", "semaphore.", "value.", "list.", "memory.", "channel."};
         for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++)
                 if (!strncmp(name, rooms[i], strlen(rooms[i])))
                         return true;

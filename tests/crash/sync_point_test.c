@@ -11,9 +11,21 @@
 #pragma GCC diagnostic ignored "-Wunused-variable"
 #include "point_test.c"
 
+/* What users wait for; values have their own tests, as they have nothing to recover. */
+START_TEST(every_probe_of_this_world_was_passed)
+{
+        for (const char *const *probe = __start_probe_names; probe < __stop_probe_names; probe++)
+                ck_assert_msg(!is_of_another_world(*probe) || !strncmp(*probe, "value.", 6) || was_passed(*probe),
+                              "no operation of tests/support/sync_world.c passes the probe %s", *probe);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("sync_point");
+        TCase *all = tcase_create("all");
         (void)points_of_the_world(suite);
+        tcase_add_test(all, every_probe_of_this_world_was_passed);
+        suite_add_tcase(suite, all);
         return suite_run(suite);
 }

@@ -10,8 +10,8 @@ trap 'rm -rf "$folder"' EXIT
 
 errors() { # errors MODEL [DEFINE]: what the checker says
         cp "$1.pml" "$folder/model.pml"
-        (cd "$folder" && spin ${2:+-D"$2"} -a model.pml >spin.txt &&
-                ${CC:-cc} -O2 -DSAFETY -DVECTORSZ=2048 -DCOLLAPSE -w -o pan pan.c && ./pan -m2000000 -n >pan.txt)
+        (cd "$folder" && spin ${2:+-D"$2"} -a model.pml >spin.txt && ${CC:-cc} -O2 -DSAFETY -DCOLLAPSE -w -o pan pan.c &&
+                ./pan -m2000000 -n >pan.txt)
         grep -q "max search depth too small" "$folder/pan.txt" && { echo "models: $1: search depth" >&2; exit 1; }
         sed -n 's/.*errors: \([0-9]*\).*/\1/p' "$folder/pan.txt"
 }

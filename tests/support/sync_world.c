@@ -194,7 +194,7 @@ static void until(const char *kind, uint32_t count)
 
 void world_make(struct world *world, const struct operation *operation)
 {
-        (void)operation; /* all of them have the same victim */
+        (void)operation; /* the same for all */
         MUST(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 4u << 20, .agent_max = 32, .member_max = 16), &world->hive));
         made = world->hive;
         make_all(made);
