@@ -9,12 +9,14 @@ DESTDIR ?=
 CMAKE_FLAGS ?=
 SOAK_SECONDS ?= 60
 FUZZ_SECONDS ?= 60
+# Interpreters beside PYTHON for `make conformance`
+PYTHONS ?= $(wildcard $(HOME)/.pyenv/versions/3.*/bin/python3)
 JOBS ?= $(shell nproc)
 
 configure = cmake --preset $(1) -DSKEP_PYTHON=$(PYTHON) $(CMAKE_FLAGS) $(2) >/dev/null
 build = cmake --build --preset $(1) -j $(JOBS) -- --quiet
 
-.PHONY: all bootstrap build demo test bench soak check-all arm64 fuzz install format lint clean help
+.PHONY: all bootstrap build demo test bench conformance soak check-all arm64 fuzz install format lint clean help
 
 all: build ## build library, command, Python package, tests and examples (default)
 
@@ -33,6 +35,9 @@ test: build ## every test of the normal build
 
 bench: build ## measure; writes build/bench.json
 	@PYTHONPATH=build/python SKEP_BUILD=build $(PYTHON) bench/run.py
+
+conformance: build ## CPython's own tests of multiprocessing; PYTHONS= more interpreters, CONFORMANCE_FLAGS=--all all classes
+	@SKEP_BUILD=build $(PYTHON) tools/conformance.py $(CONFORMANCE_FLAGS) $(PYTHON) $(PYTHONS); status=$$?; [ $$status = 0 ] || [ $$status = 77 ]
 
 soak: build ## random kill -9 for SOAK_SECONDS (60), twice
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/soak_test

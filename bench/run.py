@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
 C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "hive"]
-PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list"]
+PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
@@ -69,6 +69,14 @@ TARGETS = [
     ("Python pipe round trip", "asleep", "times", 0.7, "multiprocessing.Pipe"),
     ("Python pipe there", "1 MiB bytes", "faster", 3, "multiprocessing.Pipe"),
     ("Python pipe there", "48 MiB", "faster", 1000, "multiprocessing.Pipe"),
+    ("Python with Lock", "", "times", 0.5, "multiprocessing.Lock"),
+    ("Python with RLock", "", "times", 0.5, "multiprocessing.RLock"),
+    ("Python with Semaphore", "", "times", 0.5, "multiprocessing.Semaphore"),
+    ("Python value.add", "", "faster", 10, "multiprocessing get_lock"),
+    ("Python array from a list", "", "faster", 5, "multiprocessing.RawArray"),
+    ("Python array from a list", "", "faster", 1, "array.array"),
+    ("Python event ping-pong", "", "times", 1.15, "bare futex"),
+    ("Python condition ping-pong", "", "times", 1.15, "bare futex"),
 ]
 
 

@@ -171,7 +171,7 @@ static int wait_open(struct channel_object *channel, attempt_function *attempt, 
 {
         for (;;) {
                 struct patience slice = {.deadline = skep_within_ns(SLICE_NS), .blocks = patience->blocks};
-                bool last = !patience->blocks || (!patience->forever && patience->deadline.monotonic_ns <= slice.deadline.monotonic_ns);
+                bool last = !patience->blocks || patience->deadline.monotonic_ns <= slice.deadline.monotonic_ns;
                 int result = wait_for(attempt, context, last ? patience : &slice, false);
 
                 if (result != -ETIMEDOUT || last)
@@ -201,7 +201,7 @@ static void *raise_failed(struct channel_object *channel, int result)
 
 /* --- send ---------------------------------------------------------------------------------------------------------------------- */
 
-static const struct patience forever = {.deadline = {INT64_MAX}, .forever = true, .blocks = true};
+static const struct patience forever = {.deadline = {INT64_MAX}, .blocks = true};
 
 static PyObject *sent(struct channel_object *channel, int failed)
 {

@@ -107,6 +107,15 @@ static PyObject *core_between_waits(PyObject *module, PyObject *function)
         Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(process_exiting_doc, "process_exiting()\n--\n\nThis process is about to end in order: no barrier breaks for it.");
+static PyObject *core_process_exiting(PyObject *module, PyObject *unused)
+{
+        (void)module;
+        (void)unused;
+        skep_process_exiting();
+        Py_RETURN_NONE;
+}
+
 static PyMethodDef core_methods[] = {
         {"array_beneath", core_array_beneath, METH_O, array_beneath_doc},
         {"between_waits", core_between_waits, METH_O, between_waits_doc},
@@ -116,6 +125,7 @@ static PyMethodDef core_methods[] = {
         {"hives", core_hives, METH_NOARGS, hives_doc},
         {"poll_any", channel_poll_any, METH_VARARGS,
          "poll_any(objects, timeout)\n--\n\nWait until one of the Connections and Queues is ready; None: they cannot be waited for together."},
+        {"process_exiting", core_process_exiting, METH_NOARGS, process_exiting_doc},
         {"unlink", core_unlink, METH_O, unlink_doc},
         {NULL, NULL, 0, NULL},
 };
@@ -123,10 +133,12 @@ static PyMethodDef core_methods[] = {
 /* --- the module's own references, listed once --- */
 
 #define STATE_OBJECTS(X)                                                                                                      \
-        X(hive_type) X(array_type) X(queue_type) X(sink_type) X(hive_error) X(gone_error) X(full) X(empty) X(pickle_dumps)     \
-        X(pickle_loads) X(pickler) X(forking_pickler) X(copyreg_table) X(protocol) X(pickler_keywords) X(loads_keywords)      \
-        X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base) X(name_block) X(name_timeout)     \
-        X(ndarray) X(numpy_asarray) X(numpy_copyto) X(memory_type) X(items_type)                                               \
+        X(hive_type) X(array_type) X(queue_type) X(sink_type) X(holdable_type) X(lock_type) X(rlock_type)                     \
+        X(semaphore_type) X(rwlock_type) X(condition_type) X(event_type) X(barrier_type) X(once_type) X(value_type)           \
+        X(hive_error) X(gone_error) X(owner_died_error) X(owner_died_warning) X(broken_barrier) X(full) X(empty)              \
+        X(pickle_dumps) X(pickle_loads) X(pickler) X(forking_pickler) X(copyreg_table) X(protocol) X(pickler_keywords)        \
+        X(loads_keywords) X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base)                 \
+        X(name_block) X(name_timeout) X(ndarray) X(numpy_asarray) X(numpy_copyto) X(memory_type) X(items_type)                \
         X(channel_type) X(buffer_too_short) X(between_waits)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
@@ -164,10 +176,12 @@ static PyObject *fetch(const char *module_name, const char *name)
         return object;
 }
 
-static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, const char *name)
+static PyTypeObject *add_subtype(PyObject *module, PyType_Spec *spec, const char *name, PyTypeObject *base)
 {
-        PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+        PyObject *bases = base ? PyTuple_Pack(1, base) : NULL; /* Python 3.9 takes no type in its place */
+        PyObject *type = base && !bases ? NULL : PyType_FromModuleAndSpec(module, spec, bases);
 
+        Py_XDECREF(bases);
         if (!type || !name)
                 return (PyTypeObject *)type;
         Py_INCREF(type);
@@ -176,6 +190,11 @@ static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, const char *n
                 Py_CLEAR(type);
         }
         return (PyTypeObject *)type;
+}
+
+static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, const char *name)
+{
+        return add_subtype(module, spec, name, NULL);
 }
 
 static int core_exec(PyObject *module)
@@ -195,6 +214,17 @@ static int core_exec(PyObject *module)
         NEED(sink_type, add_type(module, &sink_spec, NULL))
         NEED(memory_type, add_type(module, &memory_spec, "Memory"))
         NEED(items_type, add_type(module, &items_spec, "ItemList"))
+        NEED(holdable_type, add_type(module, &holdable_spec, NULL))
+        NEED(lock_type, add_subtype(module, &lock_spec, "Lock", state->holdable_type))
+        NEED(rlock_type, add_subtype(module, &rlock_spec, "RLock", state->holdable_type))
+        NEED(semaphore_type, add_subtype(module, &semaphore_spec, "Semaphore", state->holdable_type))
+        NEED(rwlock_type, add_type(module, &rwlock_spec, "RWLock"))
+        NEED(condition_type, add_type(module, &condition_spec, "Condition"))
+        NEED(event_type, add_type(module, &event_spec, "Event"))
+        NEED(barrier_type, add_type(module, &barrier_spec, "Barrier"))
+        NEED(once_type, add_type(module, &once_spec, "Once"))
+        NEED(value_type, add_type(module, &value_spec, "Value"))
+        NEED(broken_barrier, fetch("threading", "BrokenBarrierError"))
         NEED(full, fetch("queue", "Full"))
         NEED(empty, fetch("queue", "Empty"))
         NEED(pickle_dumps, fetch("pickle", "dumps"))
@@ -224,7 +254,7 @@ static PyModuleDef_Slot core_slots[] = {
 struct PyModuleDef core_module = {
         PyModuleDef_HEAD_INIT,
         .m_name = "skep._core",
-        .m_doc = "Hives, arrays and queues of libskep.",
+        .m_doc = "Hives, and all that lies in them, of libskep.",
         .m_size = sizeof(struct core_state),
         .m_methods = core_methods,
         .m_slots = core_slots,

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#define ITEMS_SLICE_NS ((int64_t)100 * 1000 * 1000)
 #define ITEM_ON_STACK_BYTES 512
 
 struct memory_object {
@@ -522,11 +523,17 @@ static int attempt_items(void *pointer, skep_deadline deadline)
                                : skep_shareable_list_set(context->list, context->index, context->item, deadline);
 }
 
+/* The list's lock is not skep's own and knows of no interrupt function, so signals are looked for between two slices. */
 static int items_wait(struct items_context *context)
 {
-        const struct patience patience = {.deadline = skep_forever(), .forever = true, .blocks = true};
+        int result = attempt_items(context, skep_nowait());
 
-        return wait_for(attempt_items, context, &patience, false);
+        while (result == -ETIMEDOUT) {
+                if (PyErr_CheckSignals() < 0)
+                        return WAIT_RAISED;
+                result = wait_without_gil(attempt_items, context, skep_within_ns(ITEMS_SLICE_NS));
+        }
+        return result;
 }
 
 static PyObject *items_item(PyObject *self, Py_ssize_t index)

@@ -9,6 +9,10 @@ from . import shared_memory
 __all__ = [*(name for name in _standard.__all__ if name != 'SharedMemoryManager'), 'SharedMemoryManager']
 
 
+def __getattr__(name):
+    return getattr(_standard, name)  # names that it does not export, such as RemoteError
+
+
 class SharedMemoryManager:
     """Blocks that go together: SharedMemory(size) and ShareableList(sequence) make them, shutdown() unlinks them all.
 

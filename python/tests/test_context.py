@@ -92,6 +92,12 @@ class _Sender:
         self.connection.send(item)
 
 
+def test_a_child_has_the_start_method_of_its_context(context, run):
+    queue = context.Queue()
+    run(children.tell_identity, queue, None)
+    assert queue.get()[2] == context.get_start_method()
+
+
 def test_an_executor_takes_the_context(context):
     from concurrent.futures import ProcessPoolExecutor
     queue = context.Queue()

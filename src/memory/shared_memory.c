@@ -409,7 +409,7 @@ static void left_sweep(struct skep_agent *agent, bool all)
         if (lock_acquire_inner(agent, &agent->hive->heap->names_lock) < 0)
                 return;
         (void)heap_walk(agent->hive, agent, left_drop, &walk);
-        (void)lock_release(agent, &agent->hive->heap->names_lock);
+        lock_release_inner(agent, &agent->hive->heap->names_lock);
 }
 
 /* The note claims itself, so that nobody's death takes it away. Under names_lock. */
@@ -440,7 +440,7 @@ int skep_shared_memory_keep(skep_shared_memory *memory)
         if (result < 0)
                 return result;
         result = note_keep(agent, memory);
-        (void)lock_release(agent, &agent->hive->heap->names_lock);
+        lock_release_inner(agent, &agent->hive->heap->names_lock);
         return result;
 }
 
@@ -461,7 +461,7 @@ int skep_shared_memory_leave(skep_shared_memory *memory)
         result = note_keep(agent, memory);
         if (result == 0)
                 result = os_file_mode(memory->fd, MODE_LEFT);
-        (void)lock_release(agent, &agent->hive->heap->names_lock);
+        lock_release_inner(agent, &agent->hive->heap->names_lock);
         if (result == 0) {
                 os_close(memory->fd);
                 memory->fd = -1;
@@ -479,7 +479,7 @@ static void note_drop_if_unlinked(skep_shared_memory *memory)
                 return;
         if (skep_load(&note->left) == hive_offset(agent->hive, memory->base.block))
                 claim_unlink(agent, &note->left);
-        (void)lock_release(agent, &agent->hive->heap->names_lock);
+        lock_release_inner(agent, &agent->hive->heap->names_lock);
 }
 
 /* Who was killed and had said keep: as if he had left it to the hive. */

@@ -66,6 +66,8 @@ static int taken_wait(skep_queue *queue, struct skep_agent *agent, struct taken 
                 if (queue->watch)
                         watch_rearm(queue);
                 int waited = queue_wait(queue, agent, &queue->shared->not_empty, queue_is_ready, deadline);
+                if (wait_interrupted(waited))
+                        return waited;
                 if (waited < 0) {
                         result = taken_claim(queue, agent, ret_taken);
                         return result == -EAGAIN ? waited : result;

@@ -65,6 +65,8 @@ static int place_wait(skep_queue *queue, struct skep_agent *agent, struct place 
                 if (result != -EAGAIN)
                         return result;
                 int waited = queue_wait(queue, agent, &queue->shared->not_full, queue_has_space, deadline);
+                if (wait_interrupted(waited))
+                        return waited;
                 if (waited < 0) {
                         result = place_claim(queue, agent, ret_place);
                         return result == -EAGAIN ? waited : result;

@@ -65,6 +65,30 @@ START_TEST(capacity_is_exact)
 }
 END_TEST
 
+static int always(void *context)
+{
+        ++*(int *)context;
+        return -ECANCELED;
+}
+
+START_TEST(who_is_interrupted_hears_what_was_said)
+{
+        skep_queue *other;
+        int asked = 0;
+        uint32_t value = 1;
+        size_t bytes;
+        ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.capacity = 1), &other), 0);
+        skep_thread_on_interrupt(always, &asked);
+        ck_assert_int_eq(skep_queue_get(other, &value, sizeof value, &bytes, skep_forever()), -ECANCELED);
+        ck_assert_int_eq(put(other, 1), 0);
+        ck_assert_int_eq(skep_queue_put(other, &value, sizeof value, skep_forever()), -ECANCELED);
+        skep_thread_on_interrupt(NULL, NULL);
+        ck_assert_int_eq(asked, 2);
+        ck_assert_int_eq(get(other), 1);
+        skep_queue_unref(other);
+}
+END_TEST
+
 START_TEST(an_unbounded_queue_takes_100000_messages_in_order)
 {
         skep_queue *other;
@@ -592,6 +616,7 @@ int main(void)
         TCase *tests = tcase_create("queue");
         tcase_add_checked_fixture(tests, set_up, tear_down);
         tcase_add_test(tests, capacity_is_exact);
+        tcase_add_test(tests, who_is_interrupted_hears_what_was_said);
         tcase_add_test(tests, an_unbounded_queue_takes_100000_messages_in_order);
         tcase_add_test(tests, a_closed_queue_is_drained_and_takes_no_more);
         tcase_add_test(tests, a_message_that_does_not_fit_stays);
