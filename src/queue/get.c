@@ -84,10 +84,10 @@ static void wake_others(skep_queue *queue, const struct taken *taken)
 /* The message is taken: leave the slot, then give up its claim on the block. */
 static void taken_finish(skep_queue *queue, struct skep_agent *agent, const struct taken *taken)
 {
-        struct shm_slot *slot = taken_slot(taken);
-        struct shm_block *block = slot->block ? claim_find(queue->hive, slot->block, 0) : NULL;
+        uint64_t held = message_of(taken->ring, taken->position).block;
+        struct shm_block *block = held ? claim_find(queue->hive, held, 0) : NULL;
         if (block)
-                intent_set(agent, INTENT_DROP, block, &slot->word, ring_turn(taken->ring, taken->position));
+                intent_set(agent, INTENT_DROP, block, &taken_slot(taken)->word, ring_turn(taken->ring, taken->position));
         ring_get_release(taken->ring, taken->position);
         if (block)
                 claim_drop(agent, block);
@@ -101,33 +101,33 @@ static void taken_return(skep_queue *queue, const struct taken *taken)
         event_notify(&queue->shared->not_empty, 1);
 }
 
-/* Where the message lies. @return NULL damaged */
-static const void *taken_data(skep_queue *queue, const struct taken *taken)
+/* What lies in the slot, and where the message lies. @return NULL damaged */
+static const void *taken_data(skep_queue *queue, const struct taken *taken, struct message *ret_message)
 {
-        struct shm_slot *slot = taken_slot(taken);
-        if (!slot->block || slot->kind == SKEP_MESSAGE_ARRAY)
-                return slot->bytes <= taken->ring->stride - sizeof *slot ? slot->data : NULL;
-        struct shm_block *block = claim_find(queue->hive, slot->block, 0);
+        *ret_message = message_of(taken->ring, taken->position);
+        if (!ret_message->block || ret_message->kind == SKEP_MESSAGE_ARRAY)
+                return ret_message->bytes <= ret_message->data_max ? ret_message->data : NULL;
+        struct shm_block *block = claim_find(queue->hive, ret_message->block, 0);
         uint64_t usable;
         const void *data = block ? bundle_data(queue->hive, block, &usable) : NULL;
-        return data && slot->bytes <= usable ? data : NULL;
+        return data && ret_message->bytes <= usable ? data : NULL;
 }
 
 /* --- by copy -------------------------------------------------------------------------------------------------------------------- */
 
 static int taken_copy(skep_queue *queue, const struct taken *taken, void *buffer, size_t capacity_bytes, size_t *ret_bytes)
 {
-        const struct shm_slot *slot = taken_slot(taken);
-        const void *data = taken_data(queue, taken);
+        struct message message;
+        const void *data = taken_data(queue, taken, &message);
         if (!data)
                 return -EBADMSG;
-        if (slot->kind != SKEP_MESSAGE_BYTES)
+        if (message.kind != SKEP_MESSAGE_BYTES)
                 return -EPROTOTYPE;
-        *ret_bytes = slot->bytes;
-        if (slot->bytes > capacity_bytes)
+        *ret_bytes = message.bytes;
+        if (message.bytes > capacity_bytes)
                 return -EMSGSIZE;
-        if (slot->bytes)
-                memcpy(buffer, data, slot->bytes);
+        if (message.bytes)
+                memcpy(buffer, data, message.bytes);
         return 0;
 }
 
@@ -194,12 +194,16 @@ int skep_queue_get_many(skep_queue *queue, void *buffer, size_t capacity_bytes, 
 
 /* --- arrays ------------------------------------------------------------------------------------------------------------------------ */
 
-static int slot_array(struct skep_agent *agent, const struct shm_slot *slot, skep_array **ret_array)
+static int taken_array(skep_queue *queue, struct skep_agent *agent, const struct taken *taken, skep_array **ret_array)
 {
-        if (slot->kind != SKEP_MESSAGE_ARRAY)
+        struct message message;
+        const void *description = taken_data(queue, taken, &message);
+        if (!description)
+                return -EBADMSG;
+        if (message.kind != SKEP_MESSAGE_ARRAY)
                 return -EPROTOTYPE;
-        struct shm_block *block = claim_find(agent->hive, slot->block, 0);
-        return block ? array_from(agent, block, slot->data, slot->bytes, ret_array) : -EBADMSG;
+        struct shm_block *block = claim_find(agent->hive, message.block, 0);
+        return block ? array_from(agent, block, description, message.bytes, ret_array) : -EBADMSG;
 }
 
 int skep_queue_get_array(skep_queue *queue, skep_array **ret_array, skep_deadline deadline)
@@ -211,7 +215,7 @@ int skep_queue_get_array(skep_queue *queue, skep_array **ret_array, skep_deadlin
                 result = taken_wait(queue, agent, &taken, deadline);
         if (result < 0)
                 return result;
-        result = taken_data(queue, &taken) ? slot_array(agent, taken_slot(&taken), ret_array) : -EBADMSG;
+        result = taken_array(queue, agent, &taken, ret_array);
         if (result == 0)
                 taken_finish(queue, agent, &taken);
         else
@@ -230,19 +234,19 @@ int skep_queue_borrow(skep_queue *queue, struct skep_loan *ret_loan, skep_deadli
                 result = taken_wait(queue, agent, &taken, deadline);
         if (result < 0)
                 return result;
-        const void *data = taken_data(queue, &taken);
+        struct message message;
+        const void *data = taken_data(queue, &taken, &message);
         if (!data) {
                 taken_return(queue, &taken);
                 return -EBADMSG;
         }
-        const struct shm_slot *slot = taken_slot(&taken);
         *ret_loan = (struct skep_loan){
                 .data = (void *)(uintptr_t)data,
-                .bytes = slot->bytes,
-                .kind = slot->kind,
+                .bytes = message.bytes,
+                .kind = message.kind,
                 .state = LOAN_BORROWED,
                 .queue = queue,
-                .block = slot->block,
+                .block = message.block,
                 .position = taken.position,
                 .segment = taken.segment,
                 .agent = agent->id,
@@ -282,7 +286,7 @@ int skep_loan_array(const struct skep_loan *loan, skep_array **ret_array)
 {
         struct skep_agent *agent;
         struct taken taken;
-        return loan_taken(loan, &agent, &taken) ? slot_array(agent, taken_slot(&taken), ret_array) : -EINVAL;
+        return loan_taken(loan, &agent, &taken) ? taken_array(loan->queue, agent, &taken, ret_array) : -EINVAL;
 }
 
 int skep_queue_drain(skep_queue *queue, uint64_t *ret_count)

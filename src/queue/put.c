@@ -76,12 +76,19 @@ static struct shm_slot *place_slot(const struct place *place)
         return ring_slot(place->ring, place->position);
 }
 
-static void place_head(const struct place *place, uint32_t kind, uint64_t bytes, uint64_t block)
+static void place_bytes(const struct place *place, const void *message, size_t bytes)
 {
-        struct shm_slot *slot = place_slot(place);
-        slot->kind = kind;
-        slot->bytes = bytes;
-        slot->block = block;
+        place_slot(place)->head = message_head(SKEP_MESSAGE_BYTES, bytes);
+        if (bytes)
+                memcpy(ring_data(place->ring, place->position), message, bytes);
+}
+
+static struct shm_message *place_block(const struct place *place, uint32_t kind, uint64_t bytes, uint64_t block)
+{
+        struct shm_message *shared = (void *)ring_data(place->ring, place->position);
+        *shared = (struct shm_message){block, bytes};
+        place_slot(place)->head = message_head(kind, 0) | MESSAGE_BLOCK;
+        return shared;
 }
 
 static void place_publish(skep_queue *queue, const struct place *place)
@@ -104,14 +111,15 @@ static int put_block(skep_queue *queue, struct skep_agent *agent, struct shm_blo
                 return result;
         place_intent(agent, &place, INTENT_LINK, block);
         claim_publish(agent, block, BLOCK_BYTES);
-        place_head(&place, kind, bytes, hive_offset(queue->hive, block));
+        (void)place_block(&place, kind, bytes, hive_offset(queue->hive, block));
         place_publish(queue, &place);
         intent_clear(agent);
         return 0;
 }
 
-/* The message is a claim of the slot on a LIVE block. */
-static int put_claim(skep_queue *queue, struct skep_agent *agent, const struct place *place, struct shm_block *block, uint32_t kind, uint64_t bytes)
+/* The message is a claim of the slot on a LIVE block. @param description  of an array, @p bytes long; NULL: none */
+static int put_claim(skep_queue *queue, struct skep_agent *agent, const struct place *place, struct shm_block *block, uint32_t kind, uint64_t bytes,
+                     const void *description)
 {
         place_intent(agent, place, INTENT_HOLD, block);
         int result = claim_hold(agent, block);
@@ -120,7 +128,9 @@ static int put_claim(skep_queue *queue, struct skep_agent *agent, const struct p
                 intent_clear(agent);
                 return result;
         }
-        place_head(place, kind, bytes, hive_offset(queue->hive, block));
+        struct shm_message *shared = place_block(place, kind, bytes, hive_offset(queue->hive, block));
+        if (description)
+                memcpy(shared + 1, description, bytes);
         place_publish(queue, place);
         intent_clear(agent);
         return 0;
@@ -131,7 +141,7 @@ static int put_bundle(skep_queue *queue, struct skep_agent *agent, struct shm_bl
         struct place place;
         int result = place_wait(queue, agent, &place, deadline);
         if (result == 0)
-                result = put_claim(queue, agent, &place, block, kind, bytes);
+                result = put_claim(queue, agent, &place, block, kind, bytes, NULL);
         if (result == 0)
                 (void)claim_unref(agent, block);
         return result;
@@ -157,9 +167,7 @@ static int put_small(skep_queue *queue, struct skep_agent *agent, const void *me
         int result = place_wait(queue, agent, &place, deadline);
         if (result < 0)
                 return result;
-        place_head(&place, SKEP_MESSAGE_BYTES, bytes, 0);
-        if (bytes)
-                memcpy(place_slot(&place)->data, message, bytes);
+        place_bytes(&place, message, bytes);
         place_publish(queue, &place);
         return 0;
 }
@@ -195,9 +203,7 @@ int skep_queue_put_many(skep_queue *queue, const struct skep_bytes *messages, si
                         }
                         if (result < 0)
                                 break;
-                        place_head(&place, SKEP_MESSAGE_BYTES, message->bytes, 0);
-                        if (message->bytes)
-                                memcpy(place_slot(&place)->data, message->data, message->bytes);
+                        place_bytes(&place, message->data, message->bytes);
                         ring_put_publish(place.ring, place.position);
                 }
                 if (result < 0)
@@ -217,13 +223,12 @@ int skep_queue_put_array(skep_queue *queue, skep_array *array, skep_deadline dea
         if (!array || skep_array_hive(array) != queue->hive)
                 return -EINVAL;
         uint64_t bytes = array_describe(array, description);
-        int result = bytes > queue->slot_bytes ? -EMSGSIZE : agent_self(queue->hive, &agent);
+        int result = bytes > queue->slot_bytes - sizeof(struct shm_message) ? -EMSGSIZE : agent_self(queue->hive, &agent);
         if (result == 0)
                 result = place_wait(queue, agent, &place, deadline);
         if (result < 0)
                 return result;
-        memcpy(place_slot(&place)->data, description, bytes);
-        return put_claim(queue, agent, &place, array_block(array), SKEP_MESSAGE_ARRAY, bytes);
+        return put_claim(queue, agent, &place, array_block(array), SKEP_MESSAGE_ARRAY, bytes, description);
 }
 
 /* --- loans ----------------------------------------------------------------------------------------------------------------- */

@@ -37,7 +37,7 @@ const struct ring *queue_ring(skep_queue *queue, uint32_t segment)
         void *memory = block ? heap_data(queue->hive, block, &bytes) : NULL;
         pthread_mutex_lock(&queue->mutex);
         bool open = memory && ring_open(memory, bytes, &queue->rings[segment]) == 0 &&
-                    queue->rings[segment].stride >= sizeof(struct shm_slot) + queue->slot_bytes;
+                    queue->rings[segment].slot_bytes == queue->slot_bytes && queue->rings[segment].sealable == !queue->capacity;
         if (open)
                 (void)skep_fetch_or32(&queue->open, UINT32_C(1) << segment);
         pthread_mutex_unlock(&queue->mutex);
@@ -51,7 +51,7 @@ static int queue_new(struct skep_agent *agent, struct shm_block *block, skep_que
 {
         uint64_t bytes;
         struct shm_queue *shared = heap_data(agent->hive, block, &bytes);
-        bool sound = shared && bytes >= sizeof *shared && shared->slot_bytes && shared->slot_bytes <= 4096 && shared->slot_bytes % 8 == 0;
+        bool sound = shared && bytes >= sizeof *shared && shared->slot_bytes && shared->slot_bytes <= 4096 && shared->slot_bytes % 64 == 0;
         skep_queue *queue = sound ? calloc(1, sizeof *queue) : NULL;
         if (!queue) {
                 (void)claim_unref(agent, block);
@@ -73,7 +73,7 @@ static int queue_new(struct skep_agent *agent, struct shm_block *block, skep_que
 int queue_add_segment(skep_queue *queue, struct skep_agent *agent, uint32_t segment)
 {
         uint64_t slots = queue->capacity ? queue->capacity : QUEUE_FIRST_SLOTS << segment;
-        uint64_t stride = align_up(sizeof(struct shm_slot) + queue->slot_bytes, 64), bytes = ring_bytes(slots, stride), unused;
+        uint64_t bytes = ring_bytes(slots, queue->slot_bytes), unused;
         struct shm_block *block;
         if (bytes > queue->hive->capacity_bytes)
                 return -ENOSPC;
@@ -81,7 +81,7 @@ int queue_add_segment(skep_queue *queue, struct skep_agent *agent, uint32_t segm
         if (result < 0)
                 return result;
         uint64_t *word = &queue->shared->segments[segment], expected = 0;
-        ring_format(heap_data(queue->hive, block, &unused), slots, stride);
+        ring_format(heap_data(queue->hive, block, &unused), slots, queue->slot_bytes, !queue->capacity);
         intent_set(agent, INTENT_LINK, block, word, INTENT_WORD);
         claim_publish(agent, block, BLOCK_RING);
         bool linked = skep_cas(word, &expected, hive_offset(queue->hive, block));
@@ -122,7 +122,7 @@ int skep_queue_create(skep_hive *hive, const struct skep_queue_options *given, s
         struct shm_queue *shared = heap_data(hive, block, &unused);
         memset(shared, 0, sizeof *shared);
         shared->capacity = options.capacity;
-        shared->slot_bytes = align_up(options.slot_bytes ? options.slot_bytes : QUEUE_SLOT_BYTES, 8);
+        shared->slot_bytes = align_up(options.slot_bytes ? options.slot_bytes : QUEUE_SLOT_BYTES, 64);
         shared->flags = options.flags;
         claim_adopt(agent, block, BLOCK_QUEUE); /* LIVE only now: a reaper never destroys half a header */
         skep_queue *queue;
@@ -283,7 +283,8 @@ static void ring_drain(struct skep_agent *agent, const struct ring *ring)
                 uint64_t word = skep_load(&slot->word);
                 if (slot_phase(word) != SLOT_FULL && slot_phase(word) != SLOT_RETURNED)
                         continue;
-                struct shm_block *block = slot->block ? claim_find(agent->hive, slot->block, 0) : NULL;
+                uint64_t held = message_of(ring, i).block;
+                struct shm_block *block = held ? claim_find(agent->hive, held, 0) : NULL;
                 /* As READING(agent), so that intent and table are those of a get. */
                 skep_store(&slot->word, slot_word(slot_turn(word), SLOT_READING, agent->id));
                 PROBE("queue.draining");
@@ -333,9 +334,8 @@ static uint64_t queue_verify(skep_hive *hive, struct shm_block *block)
                 }
                 problems += ring_verify(&ring, hive);
                 for (uint64_t at = 0; at < ring.count; at++) {
-                        const struct shm_slot *slot = ring_slot(&ring, at);
-                        enum slot_phase phase = slot_phase(skep_glance(&slot->word));
-                        uint64_t held = skep_glance(&slot->block);
+                        enum slot_phase phase = slot_phase(skep_glance(&ring_slot(&ring, at)->word));
+                        uint64_t held = message_of(&ring, at).block;
                         if ((phase == SLOT_FULL || phase == SLOT_RETURNED) && held)
                                 problems += !claim_find(hive, held, 0);
                 }

@@ -10,7 +10,45 @@
 
 #define QUEUE_SEGMENTS 32u
 #define QUEUE_FIRST_SLOTS UINT64_C(256) /* of an unbounded queue; each further segment has twice as many */
-#define QUEUE_SLOT_BYTES 104u
+#define QUEUE_SLOT_BYTES 128u
+
+/*
+ * What a slot's head says: {BLOCK 1 << 40, kind 8 << 32, bytes 32}.  The message lies in the slot's data; with BLOCK these
+ * begin with a struct shm_message, followed by an array's description.
+ */
+#define MESSAGE_BLOCK (UINT64_C(1) << 40)
+
+struct shm_message {
+        uint64_t block; /* a claim of the slot */
+        uint64_t bytes; /* of the message, or of an array's description */
+};
+
+static inline uint64_t message_head(uint32_t kind, uint64_t bytes)
+{
+        return (uint64_t)kind << 32 | bytes;
+}
+
+/* A message as a slot tells of it: read once, as others may write there; what `bytes` says is still to be checked. */
+struct message {
+        uint64_t block; /* 0: none */
+        uint64_t bytes;
+        uint32_t kind;
+        const uint8_t *data; /* in the slot: the message, or an array's description */
+        uint64_t data_max;
+};
+
+static inline struct message message_of(const struct ring *ring, uint64_t position)
+{
+        uint64_t head = skep_glance(&ring_slot(ring, position)->head);
+        const uint8_t *data = ring_data(ring, position);
+        struct message message = {0, (uint32_t)head, (uint8_t)(head >> 32), data, ring->slot_bytes};
+        if (head & MESSAGE_BLOCK) {
+                const struct shm_message *shared = (const void *)data;
+                message = (struct message){skep_glance(&shared->block), skep_glance(&shared->bytes), message.kind, data + sizeof *shared,
+                                           ring->slot_bytes - sizeof *shared};
+        }
+        return message;
+}
 
 /*
  * A queue is a chain of rings.  A bounded queue has one, of exactly its capacity.  An unbounded one seals a ring that is

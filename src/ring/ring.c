@@ -45,19 +45,29 @@
 #define POSITION_MASK ((UINT64_C(1) << 48) - 1)
 #define HEAD_EPOCH (UINT64_C(1) << 48)
 
-uint64_t ring_bytes(uint64_t slot_count, uint64_t slot_stride)
+#define RING_LINE 64u
+
+/* Where the data begin. @return false: too many slots */
+static bool data_at(uint64_t slot_count, uint64_t *ret_at)
 {
-        uint64_t bytes;
-        return checked_mul(slot_count, slot_stride, &bytes) && checked_add(bytes, sizeof(struct shm_ring), &bytes) ? bytes : UINT64_MAX;
+        uint64_t at;
+        if (!checked_mul(slot_count, sizeof(struct shm_slot), &at) || !checked_add(at, sizeof(struct shm_ring) + RING_LINE - 1, &at))
+                return false;
+        *ret_at = at & ~(uint64_t)(RING_LINE - 1);
+        return true;
 }
 
-void ring_format(void *memory, uint64_t slot_count, uint64_t slot_stride)
+uint64_t ring_bytes(uint64_t slot_count, uint64_t slot_bytes)
+{
+        uint64_t at, bytes;
+        return data_at(slot_count, &at) && checked_mul(slot_count, slot_bytes, &bytes) && checked_add(bytes, at, &bytes) ? bytes : UINT64_MAX;
+}
+
+void ring_format(void *memory, uint64_t slot_count, uint64_t slot_bytes, bool sealable)
 {
         struct shm_ring *shared = memory;
-        *shared = (struct shm_ring){.slot_count = slot_count, .slot_stride = slot_stride};
-        uint8_t *slot = (uint8_t *)(shared + 1);
-        for (uint64_t i = 0; i < slot_count; i++, slot += slot_stride)
-                memset(slot, 0, sizeof(struct shm_slot));
+        *shared = (struct shm_ring){.slot_count = slot_count, .slot_bytes = slot_bytes, .sealable = sealable};
+        memset(shared + 1, 0, slot_count * sizeof(struct shm_slot));
 }
 
 int ring_open(void *memory, uint64_t bytes, struct ring *ret_ring)
@@ -65,15 +75,17 @@ int ring_open(void *memory, uint64_t bytes, struct ring *ret_ring)
         struct shm_ring *shared = memory;
         if (bytes < sizeof *shared)
                 return -EBADMSG;
-        uint64_t count = skep_glance(&shared->slot_count), stride = skep_glance(&shared->slot_stride);
-        if (!count || stride < sizeof(struct shm_slot) || stride % 8 || ring_bytes(count, stride) > bytes)
+        uint64_t count = skep_glance(&shared->slot_count), slot_bytes = skep_glance(&shared->slot_bytes), at;
+        if (!count || !slot_bytes || slot_bytes % RING_LINE || ring_bytes(count, slot_bytes) > bytes || !data_at(count, &at))
                 return -EBADMSG;
         *ret_ring = (struct ring){
                 .shared = shared,
-                .slots = (uint8_t *)(shared + 1),
+                .slots = (struct shm_slot *)(shared + 1),
+                .data = (uint8_t *)memory + at,
                 .count = count,
-                .stride = stride,
+                .slot_bytes = slot_bytes,
                 .shift = is_power_of_two(count) ? (uint32_t)__builtin_ctzll(count) : 64,
+                .sealable = skep_glance(&shared->sealable),
         };
         return 0;
 }

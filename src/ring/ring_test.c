@@ -15,7 +15,7 @@
 
 #include <skep/skep.h>
 
-#define STRIDE 64u
+#define SLOT_BYTES 64u
 #define ME 0x1001u /* agent ids */
 #define OTHER 0x1002u
 
@@ -25,7 +25,7 @@ static struct ring ring;
 static void make(uint64_t count)
 {
         memset(memory, 0xee, sizeof memory);
-        ring_format(memory, count, STRIDE);
+        ring_format(memory, count, SLOT_BYTES, true);
         ck_assert_int_eq(ring_open(memory, sizeof memory, &ring), 0);
 }
 
@@ -42,7 +42,7 @@ static enum ring_result put(uint64_t value)
         uint64_t position;
         enum ring_result result = ring_put_claim(&ring, ME, &position);
         if (result == RING_DONE) {
-                ring_slot(&ring, position)->bytes = value;
+                ring_slot(&ring, position)->head = value;
                 ring_put_publish(&ring, position);
         }
         return result;
@@ -55,7 +55,7 @@ static uint64_t get(void)
         uint64_t position;
         if (ring_get_claim(&ring, ME, &position) != RING_DONE)
                 return NOTHING;
-        uint64_t value = ring_slot(&ring, position)->bytes;
+        uint64_t value = ring_slot(&ring, position)->head;
         ring_get_release(&ring, position);
         return value;
 }
@@ -152,7 +152,7 @@ START_TEST(a_slot_being_written_keeps_those_behind_it_waiting)
         ck_assert_int_eq(nothing_because(), RING_BUSY);
         ck_assert_int_eq(ring_peek(&ring), RING_BUSY);
         ck_assert_uint_eq(slot_agent(ring_slot(&ring, position)->word), OTHER);
-        ring_slot(&ring, position)->bytes = 0;
+        ring_slot(&ring, position)->head = 0;
         ring_put_publish(&ring, position);
         ck_assert_uint_eq(get(), 0);
         ck_assert_uint_eq(get(), 1);
@@ -298,7 +298,7 @@ START_TEST(a_ring_is_sealed_also_while_its_slots_are_at_work)
         ck_assert(ring_seal(&ring)); /* marks the slot that is being read */
         ring_get_release(&ring, reading);
         ck_assert_int_eq(put(9), RING_SEALED);
-        ring_slot(&ring, writing)->bytes = 1;
+        ring_slot(&ring, writing)->head = 1;
         ring_put_publish(&ring, writing);
         ck_assert_uint_eq(get(), 1);
         ck_assert_int_eq(nothing_because(), RING_SEALED);
@@ -310,14 +310,14 @@ START_TEST(damaged_figures_are_refused)
         struct ring other;
         make(8);
         ck_assert_int_eq(ring_open(memory, sizeof(struct shm_ring) - 1, &other), -EBADMSG);
-        ck_assert_int_eq(ring_open(memory, ring_bytes(8, STRIDE), &other), 0);
-        ck_assert_int_eq(ring_open(memory, ring_bytes(8, STRIDE) - 1, &other), -EBADMSG);
-        static const uint64_t bad[][2] = {{0, STRIDE},           {8, 0},          {8, sizeof(struct shm_slot) - 8}, {8, STRIDE + 4}, {UINT64_MAX, STRIDE},
-                                          {8, UINT64_MAX - 7},   {UINT64_MAX, 8}, {UINT64_C(1) << 58, STRIDE},      {9999, STRIDE},  {UINT64_C(1) << 63, 32},
-                                          {UINT64_C(1) << 32, 1}};
+        ck_assert_int_eq(ring_open(memory, ring_bytes(8, SLOT_BYTES), &other), 0);
+        ck_assert_int_eq(ring_open(memory, ring_bytes(8, SLOT_BYTES) - 1, &other), -EBADMSG);
+        static const uint64_t bad[][2] = {{0, SLOT_BYTES},       {8, 0},           {8, 8},           {8, SLOT_BYTES + 8},         {UINT64_MAX, SLOT_BYTES},
+                                          {8, UINT64_MAX - 63},  {UINT64_MAX, 64}, {UINT64_MAX / 16, 64}, {UINT64_C(1) << 58, SLOT_BYTES}, {9999, SLOT_BYTES},
+                                          {UINT64_C(1) << 60, 64}, {UINT64_C(1) << 32, 1}};
         for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
                 ring.shared->slot_count = bad[i][0];
-                ring.shared->slot_stride = bad[i][1];
+                ring.shared->slot_bytes = bad[i][1];
                 ck_assert_int_eq(ring_open(memory, sizeof memory, &other), -EBADMSG);
         }
         ck_assert_uint_eq(ring_bytes(UINT64_C(1) << 60, 64), UINT64_MAX);
@@ -334,9 +334,9 @@ static void make_shared(uint64_t count)
         skep_block block;
         uint64_t bytes;
         ck_assert_int_eq(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 8u << 20), &hive), 0);
-        ck_assert_int_eq(skep_block_alloc(hive, ring_bytes(count, STRIDE), 0, &block), 0);
+        ck_assert_int_eq(skep_block_alloc(hive, ring_bytes(count, SLOT_BYTES), 0, &block), 0);
         void *address = skep_block_address(hive, block, &bytes);
-        ring_format(address, count, STRIDE);
+        ring_format(address, count, SLOT_BYTES, false);
         ck_assert_int_eq(ring_open(address, bytes, &ring), 0);
 }
 
@@ -457,7 +457,7 @@ START_TEST(two_producers_and_two_consumers_lose_nothing)
                                         sched_yield();
                                         continue;
                                 }
-                                ring_slot(&ring, position)->bytes = sender << 32 | i++;
+                                ring_slot(&ring, position)->head = sender << 32 | i++;
                                 ring_put_publish(&ring, position);
                         }
                         _exit(0);
@@ -471,7 +471,7 @@ START_TEST(two_producers_and_two_consumers_lose_nothing)
                                         sched_yield();
                                         continue;
                                 }
-                                uint64_t value = ring_slot(&ring, position)->bytes, number = value & UINT32_MAX;
+                                uint64_t value = ring_slot(&ring, position)->head, number = value & UINT32_MAX;
                                 ring_get_release(&ring, position);
                                 if (value >> 32 >= SENDERS || number < next[value >> 32] || number >= EACH)
                                         _exit(1);
