@@ -65,7 +65,7 @@ static int taken_wait(skep_queue *queue, struct skep_agent *agent, struct taken 
                         return result;
                 if (queue->watch)
                         watch_rearm(queue);
-                if (queue_wait(queue, agent, &queue->shared->not_empty, queue_is_ready, deadline) < 0) {
+                if (queue_wait(queue, agent, &queue->getting, ret_taken->position, deadline) < 0) {
                         result = taken_claim(queue, agent, ret_taken);
                         return result == -EAGAIN ? -ETIMEDOUT : result;
                 }
@@ -148,18 +148,6 @@ int skep_queue_get(skep_queue *queue, void *buffer, size_t capacity_bytes, size_
         return result;
 }
 
-/*
- * A run that catches up with its producer fights him for every cache line.  While it is short, stand back for a moment:
- * he gets ahead, and both go faster.
- */
-#define LINGER_BELOW 16u
-
-static void linger(void)
-{
-        for (int i = 0; i < 32; i++)
-                skep_relax();
-}
-
 int skep_queue_get_many(skep_queue *queue, void *buffer, size_t capacity_bytes, struct skep_bytes *messages, size_t count_max, size_t *ret_count,
                         skep_deadline deadline)
 {
@@ -170,10 +158,6 @@ int skep_queue_get_many(skep_queue *queue, void *buffer, size_t capacity_bytes, 
                 struct taken taken;
                 size_t bytes;
                 result = count ? taken_claim(queue, agent, &taken) : taken_wait(queue, agent, &taken, deadline);
-                if (result == -EAGAIN && queue->may_spin && count < LINGER_BELOW) {
-                        linger();
-                        result = taken_claim(queue, agent, &taken);
-                }
                 if (result < 0)
                         break;
                 result = taken_copy(queue, &taken, (uint8_t *)buffer + used, capacity_bytes - used, &bytes);

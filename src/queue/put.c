@@ -64,7 +64,7 @@ static int place_wait(skep_queue *queue, struct skep_agent *agent, struct place 
                 int result = place_claim(queue, agent, ret_place);
                 if (result != -EAGAIN)
                         return result;
-                if (queue_wait(queue, agent, &queue->shared->not_full, queue_has_space, deadline) < 0) {
+                if (queue_wait(queue, agent, &queue->putting, ret_place->position, deadline) < 0) {
                         result = place_claim(queue, agent, ret_place);
                         return result == -EAGAIN ? -ETIMEDOUT : result;
                 }

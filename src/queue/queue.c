@@ -64,7 +64,7 @@ static int queue_new(struct skep_agent *agent, struct shm_block *block, skep_que
         queue->capacity = shared->capacity;
         queue->slot_bytes = shared->slot_bytes;
         queue->may_spin = !(shared->flags & SKEP_QUEUE_NO_SPIN) && os_cpu_count() > 1;
-        queue->spin_ns = 20000;
+        queue->putting = queue->getting = (struct queue_side){.spin_ns = 20000, .linger_every = 1, .linger_in = 1};
         pthread_mutex_init(&queue->mutex, NULL);
         *ret_queue = queue;
         return 0;

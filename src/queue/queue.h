@@ -74,6 +74,15 @@ _Static_assert(sizeof(struct shm_queue) % 64 == 0, "format");
 
 struct queue_watch;
 
+/* How this process waits on one side of a queue, for messages or for space; see wait.c. */
+struct queue_side {
+        uint32_t spin_ns;      /* how long spinning has paid lately */
+        uint32_t waits;
+        uint32_t linger_every; /* waits */
+        uint32_t linger_in;    /* waits; 0: the last wait began with one */
+        uint64_t lingered_at;  /* position */
+};
+
 struct skep_queue {
         skep_hive *hive;
         struct shm_queue *shared;
@@ -82,9 +91,9 @@ struct skep_queue {
         uint64_t capacity;
         uint64_t slot_bytes;
         uint32_t may_spin;
-        uint32_t spin_ns; /* how long spinning has paid lately */
-        uint32_t waits;
         uint32_t open; /* rings[] known: bit per segment */
+        struct queue_side putting;
+        struct queue_side getting;
         struct ring rings[QUEUE_SEGMENTS];
         struct queue_watch *watch; /* watch.c */
         pthread_mutex_t mutex;     /* over watch and rings */
@@ -99,9 +108,8 @@ int queue_add_segment(skep_queue *queue, struct skep_agent *agent, uint32_t segm
 /* Let getters begin at that segment again, at the latest. */
 void queue_head_lower(struct shm_queue *shared, uint32_t segment);
 
-/* Spin while it has paid lately, then sleep on the event count; see wait.c. @return 0 look again; -ETIMEDOUT */
-typedef bool queue_condition(skep_queue *queue);
-int queue_wait(skep_queue *queue, struct skep_agent *agent, uint32_t *event, queue_condition *condition, skep_deadline deadline);
+/* Wait for space, or for messages, at that position of the ring. @return 0 look again; -ETIMEDOUT; what the interrupt function said */
+int queue_wait(skep_queue *queue, struct skep_agent *agent, struct queue_side *side, uint64_t position, skep_deadline deadline);
 bool queue_has_space(skep_queue *queue);
 
 /* Is something to get, by anybody, or is the queue closed? */

@@ -102,6 +102,7 @@ enum ring_result ring_put_claim(const struct ring *ring, uint32_t agent, uint64_
 {
         uint64_t position = skep_load_relaxed(&ring->shared->tail) & POSITION_MASK;
         for (;;) {
+                *ret_position = position;
                 struct shm_slot *slot = ring_slot(ring, position);
                 uint32_t turn = ring_turn(ring, position);
                 uint64_t word = skep_load(&slot->word);
@@ -113,7 +114,6 @@ enum ring_result ring_put_claim(const struct ring *ring, uint32_t agent, uint64_
                         if (skep_load_relaxed(&ring->shared->tail) < position + 1)
                                 skep_store_relaxed(&ring->shared->tail, position + 1);
                         PROBE("ring.tail");
-                        *ret_position = position;
                         return RING_DONE;
                 }
                 if ((ahead == 0 && slot_phase(word) == SLOT_SEALED) || (ahead == -1 && word & SLOT_LAST))
@@ -197,7 +197,7 @@ enum ring_result ring_get_claim(const struct ring *ring, uint32_t agent, uint64_
 {
         uint64_t head = skep_load(&ring->shared->head);
         for (;;) {
-                uint64_t position = head & POSITION_MASK;
+                uint64_t position = *ret_position = head & POSITION_MASK;
                 struct shm_slot *slot = ring_slot(ring, position);
                 uint32_t turn = ring_turn(ring, position);
                 uint64_t word = skep_load(&slot->word);
@@ -208,7 +208,6 @@ enum ring_result ring_get_claim(const struct ring *ring, uint32_t agent, uint64_
                                 continue;
                         PROBE("ring.reading");
                         (void)head_advance(ring, &head);
-                        *ret_position = position;
                         return RING_DONE;
                 }
                 if (ahead < 0 || (ahead == 0 && phase == SLOT_EMPTY))

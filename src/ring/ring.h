@@ -105,7 +105,7 @@ static inline uint32_t ring_turn(const struct ring *ring, uint64_t position)
         return (uint32_t)(ring->shift < 64 ? position >> ring->shift : position / ring->count);
 }
 
-/* EMPTY -> WRITING(agent). @return RING_DONE, RING_FULL, RING_SEALED */
+/* EMPTY -> WRITING(agent). @param ret_position  the slot's, or where there was none @return RING_DONE, RING_FULL, RING_SEALED */
 enum ring_result ring_put_claim(const struct ring *ring, uint32_t agent, uint64_t *ret_position);
 
 /* WRITING(me) -> FULL: the message is there. */
@@ -114,7 +114,7 @@ void ring_put_publish(const struct ring *ring, uint64_t position);
 /* WRITING(agent) -> EMPTY of the next turn: as if it had been taken. */
 void ring_put_cancel(const struct ring *ring, uint64_t position);
 
-/* FULL or RETURNED -> READING(agent). @return RING_DONE, RING_EMPTY, RING_BUSY, RING_SEALED */
+/* FULL or RETURNED -> READING(agent). @param ret_position  the slot's, or where nothing was @return RING_DONE, RING_EMPTY, RING_BUSY, RING_SEALED */
 enum ring_result ring_get_claim(const struct ring *ring, uint32_t agent, uint64_t *ret_position);
 
 /* READING(me) -> EMPTY of the next turn: the message is taken. */
