@@ -269,11 +269,9 @@ static void queue_recover(struct reap *reap, struct shm_block *block)
 void queue_head_lower(struct shm_queue *shared, uint32_t segment)
 {
         uint64_t head = skep_load(&shared->head_segment);
-        while ((uint32_t)head > segment)
-                if (skep_cas(&shared->head_segment, &head, ((head >> 32) + 1) << 32 | segment)) {
-                        PROBE("queue.head_lowered");
-                        return;
-                }
+        while (!skep_cas(&shared->head_segment, &head, ((head >> 32) + 1) << 32 | ((uint32_t)head < segment ? (uint32_t)head : segment)))
+                ;
+        PROBE("queue.head_lowered");
 }
 
 static void ring_drain(struct skep_agent *agent, const struct ring *ring)

@@ -105,7 +105,7 @@ const struct ring *queue_ring(skep_queue *queue, uint32_t segment);
 /* One ring more at the end; 0 also if somebody else was quicker. @return 0, -ENOSPC */
 int queue_add_segment(skep_queue *queue, struct skep_agent *agent, uint32_t segment);
 
-/* Let getters begin at that segment again, at the latest. */
+/* Let getters begin at that segment again, at the latest; who saw it drained before cannot pass it. */
 void queue_head_lower(struct shm_queue *shared, uint32_t segment);
 
 /* Wait for space, or for messages, at that position of the ring. @return 0 look again; -ETIMEDOUT; what the interrupt function said */

@@ -426,6 +426,20 @@ START_TEST(a_sleeping_producer_is_woken_by_a_get)
 }
 END_TEST
 
+/* Who saw this ring drained before, and is about to go on to the next, must not succeed. */
+START_TEST(a_message_put_back_changes_the_word_of_the_first_ring)
+{
+        struct skep_loan loan;
+        ck_assert_int_eq(put(queue, 1), 0);
+        uint64_t before = queue->shared->head_segment;
+        ck_assert_int_eq(skep_queue_borrow(queue, &loan, skep_nowait()), 0);
+        skep_queue_put_back(&loan);
+        ck_assert_uint_ne(queue->shared->head_segment, before);
+        ck_assert_uint_eq((uint32_t)queue->shared->head_segment, (uint32_t)before);
+        ck_assert_int_eq(get(queue), 1);
+}
+END_TEST
+
 START_TEST(many_go_in_order)
 {
         uint32_t values[4] = {1, 2, 3, 4};
@@ -536,6 +550,7 @@ int main(void)
         tcase_add_test(tests, loans_end_once_and_belong_to_their_thread);
         tcase_add_test(tests, a_sleeping_consumer_is_woken_by_a_put_and_by_a_close);
         tcase_add_test(tests, a_sleeping_producer_is_woken_by_a_get);
+        tcase_add_test(tests, a_message_put_back_changes_the_word_of_the_first_ring);
         tcase_add_test(tests, many_go_in_order);
         tcase_add_test(tests, the_descriptor_is_readable_while_there_are_messages);
         tcase_add_test(tests, a_queue_is_found_by_name_and_by_reference_until_it_is_gone);

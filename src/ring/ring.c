@@ -22,7 +22,8 @@
  *          Messages of one producer are got in the order put; a returned one comes late.
  * HINTS.   tail may lag or fall back; a producer that finds position p taken goes on from there.  head is moved by
  *          compare-and-swap only, as a message put back lowers it: position and an epoch, so that nobody who saw the head
- *          before can lift it past the message.
+ *          before can lift it past the message.  The epoch grows also where the head was not behind it: it may lag, and
+ *          somebody who saw READING there may be about to lift it.
  * PROGRESS. lock-free for producers.  A consumer waits for the producer of the head slot (RING_BUSY), for the sake of order.
  * CRASH.   dies                                      found as                    repaired by (ring_recover)
  *          between claim and publish                 WRITING(dead)               EMPTY of the next turn: skipped
@@ -245,14 +246,14 @@ void ring_get_release(const struct ring *ring, uint64_t position)
         PROBE("ring.released");
 }
 
+/* Also where the head is there already: who saw the slot before may be about to lift it. */
 static void head_lower(const struct ring *ring, uint64_t position)
 {
-        uint64_t head = skep_load(&ring->shared->head);
-        while ((head & POSITION_MASK) > position)
-                if (skep_cas(&ring->shared->head, &head, ((head & ~POSITION_MASK) + HEAD_EPOCH) | position)) {
-                        PROBE("ring.lowered");
-                        return;
-                }
+        uint64_t head = skep_load(&ring->shared->head), next;
+        do
+                next = ((head & ~POSITION_MASK) + HEAD_EPOCH) | ((head & POSITION_MASK) < position ? head & POSITION_MASK : position);
+        while (!skep_cas(&ring->shared->head, &head, next));
+        PROBE("ring.lowered");
 }
 
 void ring_get_return(const struct ring *ring, uint64_t position)

@@ -209,6 +209,22 @@ START_TEST(a_lowered_head_is_never_the_word_it_was)
 }
 END_TEST
 
+/* The head may lag: it is there already, but somebody who saw READING may be about to lift it. */
+START_TEST(a_message_put_back_where_the_head_is_changes_its_word)
+{
+        uint64_t position;
+        make(4);
+        ck_assert_int_eq(put(0), RING_DONE);
+        uint64_t before = ring.shared->head;
+        ck_assert_int_eq(ring_get_claim(&ring, ME, &position), RING_DONE);
+        ring.shared->head = before;
+        ring_get_return(&ring, position);
+        ck_assert_uint_ne(ring.shared->head, before);
+        ck_assert_uint_eq((ring.shared->head ^ before) << 16, 0);
+        ck_assert_uint_eq(get(), 0);
+}
+END_TEST
+
 START_TEST(a_full_ring_with_a_borrowed_slot_has_no_space)
 {
         uint64_t position;
@@ -505,6 +521,7 @@ int main(void)
         tcase_add_test(alone, a_cancelled_slot_is_skipped_and_used_again);
         tcase_add_test(alone, a_message_put_back_is_the_next);
         tcase_add_test(alone, a_lowered_head_is_never_the_word_it_was);
+        tcase_add_test(alone, a_message_put_back_where_the_head_is_changes_its_word);
         tcase_add_test(alone, a_full_ring_with_a_borrowed_slot_has_no_space);
         tcase_add_test(alone, the_size_counts_messages_and_nothing_else);
         tcase_add_loop_test(alone, head_and_tail_are_hints, 0, COUNTS);
