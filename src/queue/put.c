@@ -4,6 +4,8 @@
  *
  * Steps of a put with a block:  claim slot -> WRITING(me) | intent | block gets the slot's claim | fill | FULL | intent cleared.
  * A producer that dies before FULL leaves slot and intent: the claim is taken back, the slot skipped.  After it: nothing to do.
+ * Steps of a run:  claim slots -> WRITING(me), each | tail follows | for each: fill, FULL | whoever sleeps is told.
+ * Whatever of it is FULL when the producer dies was put; the rest is skipped.
  */
 #include "array/array.h"
 #include "base/probe.h"
@@ -185,32 +187,51 @@ int skep_queue_put(skep_queue *queue, const void *message, size_t bytes, skep_de
         return put_long(queue, agent, message, bytes, deadline);
 }
 
+static bool goes_into_slot(const skep_queue *queue, const struct skep_bytes *message)
+{
+        return message->bytes <= queue->slot_bytes && (message->data || !message->bytes);
+}
+
+/*
+ * Small messages into that slot and those behind it, while they are free.  First all claims, then all messages: a claim waits
+ * until what was stored before it has reached the cache, and so until the consumer has let go of that line.
+ * @return how many, at least one
+ */
+static size_t put_run(skep_queue *queue, struct skep_agent *agent, struct place *place, const struct skep_bytes *messages, size_t count)
+{
+        uint64_t first = place->position, last = first;
+        size_t claimed = 1;
+        while (claimed < count && claimed < QUEUE_RUN && goes_into_slot(queue, &messages[claimed]) && ring_put_next(place->ring, agent->id, &last))
+                claimed++;
+        ring_put_moved(place->ring, last);
+        for (size_t i = 0; i < claimed; i++) {
+                place->position = first + i;
+                place_bytes(place, messages[i].data, messages[i].bytes);
+                ring_put_publish_run(place->ring, place->position);
+        }
+        skep_fence(); /* either we see WAITERS now, or the sleeper saw the messages */
+        event_notify(&queue->shared->not_empty, INT32_MAX);
+        return claimed;
+}
+
 int skep_queue_put_many(skep_queue *queue, const struct skep_bytes *messages, size_t count, size_t *ret_count, skep_deadline deadline)
 {
         struct skep_agent *agent;
         int result = messages || !count ? agent_self(queue->hive, &agent) : -EINVAL;
         size_t done = 0;
-        for (; done < count && result == 0; done++) {
+        while (done < count && result == 0) {
                 const struct skep_bytes *message = &messages[done];
-                if (message->bytes > queue->slot_bytes) {
+                struct place place;
+                if (!message->data && message->bytes) {
+                        result = -EINVAL;
+                } else if (!goes_into_slot(queue, message)) {
                         result = put_long(queue, agent, message->data, message->bytes, deadline);
+                        done += result == 0;
                 } else {
-                        struct place place;
-                        result = message->data || !message->bytes ? place_claim(queue, agent, &place) : -EINVAL;
-                        if (result == -EAGAIN) { /* those before must be seen before we sleep */
-                                event_notify(&queue->shared->not_empty, INT32_MAX);
-                                result = place_wait(queue, agent, &place, deadline);
-                        }
-                        if (result < 0)
-                                break;
-                        place_bytes(&place, message->data, message->bytes);
-                        ring_put_publish(place.ring, place.position);
+                        result = place_wait(queue, agent, &place, deadline);
+                        done += result == 0 ? put_run(queue, agent, &place, message, count - done) : 0;
                 }
-                if (result < 0)
-                        break;
         }
-        if (done)
-                event_notify(&queue->shared->not_empty, INT32_MAX);
         *ret_count = done;
         return result;
 }

@@ -11,6 +11,7 @@
 #define QUEUE_SEGMENTS 32u
 #define QUEUE_FIRST_SLOTS UINT64_C(256) /* of an unbounded queue; each further segment has twice as many */
 #define QUEUE_SLOT_BYTES 128u
+#define QUEUE_RUN 64u /* messages of a run after which others are told */
 
 /*
  * What a slot's head says: {BLOCK 1 << 40, kind 8 << 32, bytes 32}.  The message lies in the slot's data; with BLOCK these

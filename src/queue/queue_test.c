@@ -457,6 +457,39 @@ START_TEST(many_go_in_order)
 }
 END_TEST
 
+/* Longer than a run, long ones among them, in a bounded and in an unbounded queue, whose rings they cross. */
+START_TEST(many_of_all_lengths_go_in_order)
+{
+        enum { COUNT = 900 };
+        static uint64_t values[COUNT][64], buffer[COUNT * 64];
+        static struct skep_bytes in[COUNT], out[COUNT];
+        skep_queue *long_queue;
+        uint64_t before = block_count();
+        ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.capacity = _i ? COUNT : 0), &long_queue), 0);
+        for (uint64_t i = 0; i < COUNT; i++) {
+                values[i][0] = i;
+                in[i] = (struct skep_bytes){values[i], i % 100 == 70 ? 512 : i % 7 ? 8 : 128};
+        }
+        size_t count, got;
+        ck_assert_int_eq(skep_queue_put_many(long_queue, in, COUNT, &count, skep_nowait()), 0);
+        ck_assert_uint_eq(count, COUNT);
+        ck_assert_uint_eq(skep_queue_size(long_queue), COUNT);
+        for (count = 0; count < COUNT; count += got) {
+                ck_assert_int_eq(skep_queue_get_many(long_queue, buffer, sizeof buffer, out, COUNT, &got, skep_nowait()), 0);
+                for (size_t i = 0; i < got; i++) {
+                        ck_assert_uint_eq(out[i].bytes, in[count + i].bytes);
+                        ck_assert_mem_eq(out[i].data, in[count + i].data, out[i].bytes);
+                }
+        }
+        in[100].data = in[570].data = NULL;
+        ck_assert_int_eq(skep_queue_put_many(long_queue, in, COUNT, &count, skep_nowait()), -EINVAL);
+        ck_assert_uint_eq(count, 100);
+        ck_assert_int_eq(skep_queue_put_many(long_queue, in + 570, 1, &count, skep_nowait()), -EINVAL);
+        skep_queue_unref(long_queue);
+        ck_assert_uint_eq(block_count(), before);
+}
+END_TEST
+
 START_TEST(the_descriptor_is_readable_while_there_are_messages)
 {
         struct pollfd poller = {.fd = skep_queue_fd(queue), .events = POLLIN};
@@ -552,6 +585,7 @@ int main(void)
         tcase_add_test(tests, a_sleeping_producer_is_woken_by_a_get);
         tcase_add_test(tests, a_message_put_back_changes_the_word_of_the_first_ring);
         tcase_add_test(tests, many_go_in_order);
+        tcase_add_loop_test(tests, many_of_all_lengths_go_in_order, 0, 2);
         tcase_add_test(tests, the_descriptor_is_readable_while_there_are_messages);
         tcase_add_test(tests, a_queue_is_found_by_name_and_by_reference_until_it_is_gone);
         suite_add_tcase(suite, tests);

@@ -18,19 +18,22 @@
  *
  * ORDER.   (O1) publish releases, get's claim acquires: who gets a message sees what was written before the put.
  *          (O2) release (of the slot) pairs with the put's claim one turn later.
- *          (O3) put's publish and get's release are sequentially consistent, for the event counts of queue/.
+ *          (O3) put's publish and get's release are sequentially consistent, for the event counts of queue/; those of a run
+ *          only release, and the fence behind the run stands for all of them.
  *          Messages of one producer are got in the order put; a returned one comes late.
  * HINTS.   tail may lag or fall back; a producer that finds position p taken goes on from there.  head is moved by
  *          compare-and-swap only, as a message put back lowers it: position and an epoch, so that nobody who saw the head
  *          before can lift it past the message.  The epoch grows also where the head was not behind it: it may lag, and
- *          somebody who saw READING there may be about to lift it.
+ *          somebody who saw READING there may be about to lift it.  A run lifts it past what it released itself, in any epoch.
  * PROGRESS. lock-free for producers.  A consumer waits for the producer of the head slot (RING_BUSY), for the sake of order.
  * CRASH.   dies                                      found as                    repaired by (ring_recover)
  *          between claim and publish                 WRITING(dead)               EMPTY of the next turn: skipped
+ *          within a run of puts                      some FULL, some WRITING(dead)  each by itself, as above and below
  *          between publish and moving tail           tail behind                 the next producer
  *          between claim and release of a get        READING(dead)               RETURNED, then head lowered
  *          a reaper between these two                RETURNED behind head        the next reaper lowers head
- *          between release and moving head           head behind                 the next consumer
+ *          between release and moving head, or       head behind                 the next consumer
+ *          within a run of gets
  * SOURCE.  The turn per slot is Vyukov's (bounded MPMC queue, 2010); there a ticket is drawn before the slot is filled, and a
  *          producer that dies between stops the ring for ever.  Here the slot itself is claimed, by name, and the
  *          indices follow.
@@ -99,6 +102,13 @@ static int32_t turns_ahead(uint64_t word, uint32_t turn)
 
 /* --- put ------------------------------------------------------------------------------------------------------------ */
 
+void ring_put_moved(const struct ring *ring, uint64_t position)
+{
+        if (skep_load_relaxed(&ring->shared->tail) < position + 1)
+                skep_store_relaxed(&ring->shared->tail, position + 1);
+        PROBE("ring.tail");
+}
+
 enum ring_result ring_put_claim(const struct ring *ring, uint32_t agent, uint64_t *ret_position)
 {
         uint64_t position = skep_load_relaxed(&ring->shared->tail) & POSITION_MASK;
@@ -112,9 +122,7 @@ enum ring_result ring_put_claim(const struct ring *ring, uint32_t agent, uint64_
                         if (!skep_cas(&slot->word, &word, slot_word(turn, SLOT_WRITING, agent)))
                                 continue;
                         PROBE("ring.writing");
-                        if (skep_load_relaxed(&ring->shared->tail) < position + 1)
-                                skep_store_relaxed(&ring->shared->tail, position + 1);
-                        PROBE("ring.tail");
+                        ring_put_moved(ring, position);
                         return RING_DONE;
                 }
                 if ((ahead == 0 && slot_phase(word) == SLOT_SEALED) || (ahead == -1 && word & SLOT_LAST))
@@ -123,6 +131,18 @@ enum ring_result ring_put_claim(const struct ring *ring, uint32_t agent, uint64_
                         return RING_FULL;
                 position += (ahead > 0 ? (uint64_t)(ahead - 1) * ring->count : 0) + 1; /* all turns before that one were put */
         }
+}
+
+bool ring_put_next(const struct ring *ring, uint32_t agent, uint64_t *position)
+{
+        uint64_t next = *position + 1;
+        uint32_t turn = ring_turn(ring, next);
+        uint64_t word = slot_word(turn, SLOT_EMPTY, 0);
+        if (!skep_cas(&ring_slot(ring, next)->word, &word, slot_word(turn, SLOT_WRITING, agent)))
+                return false;
+        PROBE("ring.writing");
+        *position = next;
+        return true;
 }
 
 /* Leave a state that names us; only LAST can have come meanwhile.  Sequentially consistent (O3). */
@@ -138,7 +158,19 @@ static void slot_leave(struct shm_slot *slot, enum slot_phase phase, bool next_t
 
 void ring_put_publish(const struct ring *ring, uint64_t position)
 {
-        slot_leave(ring_slot(ring, position), SLOT_FULL, false);
+        if (ring->sealable)
+                slot_leave(ring_slot(ring, position), SLOT_FULL, false);
+        else
+                (void)skep_exchange(&ring_slot(ring, position)->word, slot_word(ring_turn(ring, position), SLOT_FULL, 0));
+        PROBE("ring.full");
+}
+
+void ring_put_publish_run(const struct ring *ring, uint64_t position)
+{
+        if (ring->sealable)
+                slot_leave(ring_slot(ring, position), SLOT_FULL, false);
+        else
+                skep_store(&ring_slot(ring, position)->word, slot_word(ring_turn(ring, position), SLOT_FULL, 0));
         PROBE("ring.full");
 }
 
@@ -221,6 +253,30 @@ enum ring_result ring_get_claim(const struct ring *ring, uint32_t agent, uint64_
         }
 }
 
+bool ring_get_next(const struct ring *ring, uint32_t agent, uint64_t *position)
+{
+        uint64_t next = *position + 1;
+        uint32_t turn = ring_turn(ring, next);
+        struct shm_slot *slot = ring_slot(ring, next);
+        uint64_t word = slot_word(turn, SLOT_FULL, 0);
+        if (skep_load_relaxed(&slot->word) != word || !skep_cas(&slot->word, &word, slot_word(turn, SLOT_READING, agent)))
+                return false;
+        PROBE("ring.reading");
+        *position = next;
+        return true;
+}
+
+/* Nothing will be put back there, as the slots' turns are over: whatever the epoch, the head may pass. */
+void ring_get_moved(const struct ring *ring, uint64_t first, uint64_t end)
+{
+        uint64_t head = skep_load_relaxed(&ring->shared->head);
+        while ((head & POSITION_MASK) >= first && (head & POSITION_MASK) < end)
+                if (skep_cas(&ring->shared->head, &head, (head & ~POSITION_MASK) | (end & POSITION_MASK))) {
+                        PROBE("ring.head");
+                        return;
+                }
+}
+
 enum ring_result ring_peek(const struct ring *ring)
 {
         uint64_t position = skep_load(&ring->shared->head) & POSITION_MASK;
@@ -242,7 +298,19 @@ enum ring_result ring_peek(const struct ring *ring)
 
 void ring_get_release(const struct ring *ring, uint64_t position)
 {
-        slot_leave(ring_slot(ring, position), SLOT_EMPTY, true);
+        if (ring->sealable)
+                slot_leave(ring_slot(ring, position), SLOT_EMPTY, true);
+        else
+                (void)skep_exchange(&ring_slot(ring, position)->word, slot_word(ring_turn(ring, position) + 1, SLOT_EMPTY, 0));
+        PROBE("ring.released");
+}
+
+void ring_get_release_run(const struct ring *ring, uint64_t position)
+{
+        if (ring->sealable)
+                slot_leave(ring_slot(ring, position), SLOT_EMPTY, true);
+        else
+                skep_store(&ring_slot(ring, position)->word, slot_word(ring_turn(ring, position) + 1, SLOT_EMPTY, 0));
         PROBE("ring.released");
 }
 

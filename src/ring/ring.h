@@ -111,6 +111,14 @@ enum ring_result ring_put_claim(const struct ring *ring, uint32_t agent, uint64_
 /* WRITING(me) -> FULL: the message is there. */
 void ring_put_publish(const struct ring *ring, uint64_t position);
 
+/*
+ * Runs: after a claim, the slots behind it one by one, and at the end ring_put_moved() with the last position.  Published
+ * without order against what is read later: skep_fence() before looking whether anybody sleeps.
+ */
+bool ring_put_next(const struct ring *ring, uint32_t agent, uint64_t *position);
+void ring_put_publish_run(const struct ring *ring, uint64_t position);
+void ring_put_moved(const struct ring *ring, uint64_t position);
+
 /* WRITING(agent) -> EMPTY of the next turn: as if it had been taken. */
 void ring_put_cancel(const struct ring *ring, uint64_t position);
 
@@ -119,6 +127,11 @@ enum ring_result ring_get_claim(const struct ring *ring, uint32_t agent, uint64_
 
 /* READING(me) -> EMPTY of the next turn: the message is taken. */
 void ring_get_release(const struct ring *ring, uint64_t position);
+
+/* Runs, as above.  All from `first` to before `end` were claimed by us and released. */
+bool ring_get_next(const struct ring *ring, uint32_t agent, uint64_t *position);
+void ring_get_release_run(const struct ring *ring, uint64_t position);
+void ring_get_moved(const struct ring *ring, uint64_t first, uint64_t end);
 
 /* READING -> RETURNED: the message is there again, and the head goes back to it. */
 void ring_get_return(const struct ring *ring, uint64_t position);

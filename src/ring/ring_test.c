@@ -22,11 +22,16 @@
 static uint64_t memory[8192];
 static struct ring ring;
 
-static void make(uint64_t count)
+static void make_as(uint64_t count, bool sealable)
 {
         memset(memory, 0xee, sizeof memory);
-        ring_format(memory, count, SLOT_BYTES, true);
+        ring_format(memory, count, SLOT_BYTES, sealable);
         ck_assert_int_eq(ring_open(memory, sizeof memory, &ring), 0);
+}
+
+static void make(uint64_t count)
+{
+        make_as(count, true);
 }
 
 /* As if so many messages had passed. */
@@ -209,7 +214,7 @@ START_TEST(a_lowered_head_is_never_the_word_it_was)
 }
 END_TEST
 
-/* The head may lag: it is there already, but somebody who saw READING may be about to lift it. */
+/* The head may lag behind a run: it is there already, but somebody who saw READING may be about to lift it. */
 START_TEST(a_message_put_back_where_the_head_is_changes_its_word)
 {
         uint64_t position;
@@ -222,6 +227,84 @@ START_TEST(a_message_put_back_where_the_head_is_changes_its_word)
         ck_assert_uint_ne(ring.shared->head, before);
         ck_assert_uint_eq((ring.shared->head ^ before) << 16, 0);
         ck_assert_uint_eq(get(), 0);
+}
+END_TEST
+
+/* @return slots claimed and filled with value, value + 1 ... */
+static uint64_t put_run(uint64_t value)
+{
+        uint64_t first, last, count = 1;
+        if (ring_put_claim(&ring, ME, &first) != RING_DONE)
+                return 0;
+        for (last = first; ring_put_next(&ring, ME, &last); count++)
+                ck_assert_uint_eq(last, first + count);
+        ring_put_moved(&ring, last);
+        ck_assert_int_eq(ring_peek(&ring), RING_BUSY);
+        for (uint64_t i = 0; i < count; i++) {
+                ck_assert_int_eq(phase(first + i), SLOT_WRITING);
+                ring_slot(&ring, first + i)->head = value + i;
+                ring_put_publish_run(&ring, first + i);
+        }
+        ck_assert_uint_eq(ring.shared->tail, last + 1);
+        return count;
+}
+
+static uint64_t get_run(uint64_t expected)
+{
+        uint64_t first, last, count = 0;
+        if (ring_get_claim(&ring, OTHER, &first) != RING_DONE)
+                return 0;
+        last = first;
+        do {
+                ck_assert_uint_eq(ring_slot(&ring, last)->head, expected + count++);
+                ck_assert_int_eq(phase(last), SLOT_READING);
+                ring_get_release_run(&ring, last);
+        } while (ring_get_next(&ring, OTHER, &last));
+        ck_assert_uint_eq(last, first + count - 1);
+        ring_get_moved(&ring, first, last + 1);
+        ck_assert_uint_eq(ring.shared->head << 16, (last + 1) << 16);
+        return count;
+}
+
+START_TEST(runs_fill_and_empty_the_ring)
+{
+        static const bool sealable[] = {true, false};
+        for (int i = 0; i < 2; i++) {
+                make_as(counts[_i], sealable[i]);
+                begin_at((UINT64_C(1) << 32) * ring.count - 2 * ring.count);
+                for (uint64_t value = 0; value < 5 * ring.count; value += ring.count) {
+                        ck_assert_uint_eq(put_run(value), ring.count);
+                        ck_assert_int_eq(put(99), RING_FULL);
+                        ck_assert_uint_eq(ring_size(&ring), ring.count);
+                        ck_assert_uint_eq(get_run(value), ring.count);
+                        ck_assert_int_eq(nothing_because(), RING_EMPTY);
+                        ck_assert_uint_eq(ring_verify(&ring, NULL), 0);
+                }
+        }
+}
+END_TEST
+
+START_TEST(a_run_ends_before_what_is_not_its_own)
+{
+        uint64_t mine, others;
+        make_as(4, false);
+        ck_assert_int_eq(ring_put_claim(&ring, ME, &mine), RING_DONE);
+        ck_assert_int_eq(ring_put_claim(&ring, OTHER, &others), RING_DONE);
+        ck_assert(!ring_put_next(&ring, ME, &mine));
+        ck_assert_uint_eq(mine + 1, others);
+        ring_put_publish_run(&ring, mine);
+        ck_assert_int_eq(ring_get_claim(&ring, ME, &mine), RING_DONE);
+        ck_assert(!ring_get_next(&ring, ME, &mine)); /* being written */
+        ring_put_publish(&ring, others);
+        ck_assert_int_eq(ring_get_claim(&ring, OTHER, &others), RING_DONE);
+        ck_assert(!ring_get_next(&ring, ME, &mine)); /* being read */
+        ring_get_return(&ring, others);
+        ck_assert(!ring_get_next(&ring, ME, &mine)); /* out of order now */
+        ring_get_release_run(&ring, mine);
+        uint64_t head = ring.shared->head;
+        ring_get_moved(&ring, mine, mine + 1);
+        ck_assert_uint_eq(ring.shared->head, head);
+        ck_assert_int_eq(nothing_because(), RING_DONE);
 }
 END_TEST
 
@@ -522,6 +605,8 @@ int main(void)
         tcase_add_test(alone, a_message_put_back_is_the_next);
         tcase_add_test(alone, a_lowered_head_is_never_the_word_it_was);
         tcase_add_test(alone, a_message_put_back_where_the_head_is_changes_its_word);
+        tcase_add_loop_test(alone, runs_fill_and_empty_the_ring, 0, COUNTS);
+        tcase_add_test(alone, a_run_ends_before_what_is_not_its_own);
         tcase_add_test(alone, a_full_ring_with_a_borrowed_slot_has_no_space);
         tcase_add_test(alone, the_size_counts_messages_and_nothing_else);
         tcase_add_loop_test(alone, head_and_tail_are_hints, 0, COUNTS);
