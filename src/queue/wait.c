@@ -16,8 +16,8 @@
 #define SPIN_MIN_NS 500u
 #define SPIN_RETRY 64u
 
-#define LINGER_PAUSES 64u
-#define LINGER_PAYS 16u
+#define LINGER_PAUSES 256u
+#define LINGER_PAYS 32u
 #define LINGER_EVERY_MAX 1024u
 
 typedef bool queue_condition(skep_queue *queue);
