@@ -4,7 +4,7 @@
  *
  * Steps of a put with a block:  claim slot -> WRITING(me) | intent | block gets the slot's claim | fill | FULL | intent cleared.
  * A producer that dies before FULL leaves slot and intent: the claim is taken back, the slot skipped.  After it: nothing to do.
- * Steps of a run:  claim slots -> WRITING(me), each | tail follows | for each: fill, FULL | whoever sleeps is told.
+ * Steps of a run:  claim slots -> WRITING(me), each | tail follows | touch all | for each: fill, FULL | whoever sleeps is told.
  * Whatever of it is FULL when the producer dies was put; the rest is skipped.
  */
 #include "array/array.h"
@@ -192,6 +192,13 @@ static bool goes_into_slot(const skep_queue *queue, const struct skep_bytes *mes
         return message->bytes <= queue->slot_bytes && (message->data || !message->bytes);
 }
 
+/* The consumer has these lines.  One store to each, and all are on their way; a copy's several stores would wait for each in turn. */
+static void touch(uint8_t *data, size_t bytes)
+{
+        for (size_t at = 0; at < bytes; at += RING_LINE)
+                skep_store8_relaxed(data + at, 0);
+}
+
 /*
  * Small messages into that slot and those behind it, while they are free.  First all claims, then all messages: a claim waits
  * until what was stored before it has reached the cache, and so until the consumer has let go of that line.
@@ -204,6 +211,8 @@ static size_t put_run(skep_queue *queue, struct skep_agent *agent, struct place 
         while (claimed < count && claimed < QUEUE_RUN && goes_into_slot(queue, &messages[claimed]) && ring_put_next(place->ring, agent->id, &last))
                 claimed++;
         ring_put_moved(place->ring, last);
+        for (size_t i = 0; i < claimed; i++)
+                touch(ring_data(place->ring, first + i), messages[i].bytes);
         for (size_t i = 0; i < claimed; i++) {
                 place->position = first + i;
                 place_bytes(place, messages[i].data, messages[i].bytes);

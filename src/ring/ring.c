@@ -49,8 +49,6 @@
 #define POSITION_MASK ((UINT64_C(1) << 48) - 1)
 #define HEAD_EPOCH (UINT64_C(1) << 48)
 
-#define RING_LINE 64u
-
 /* Where the data begin. @return false: too many slots */
 static bool data_at(uint64_t slot_count, uint64_t *ret_at)
 {

@@ -9,6 +9,8 @@
 
 #include "member/member.h"
 
+#define RING_LINE 64u /* of the cache */
+
 /* What the caller of a claim looks at. */
 enum ring_result {
         RING_DONE = 0,
