@@ -290,7 +290,7 @@ int skep_queue_reserve(skep_queue *queue, size_t bytes, struct skep_loan *ret_lo
                 result = heap_take(agent, bytes, &block);
         if (result < 0)
                 return result;
-        block->kind = BLOCK_BYTES; /* the last owner's is still there */
+        skep_store8_relaxed(&block->kind, BLOCK_BYTES); /* the last owner's is still there */
         return loan_of(queue, block, bytes, ret_loan);
 }
 
