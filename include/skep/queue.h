@@ -31,7 +31,7 @@ struct skep_queue_options {
         size_t options_bytes; /* set by SKEP_QUEUE_OPTIONS() */
         const char *name;     /* borrowed; unique in the hive. NULL: anonymous */
         uint64_t capacity;    /* messages that fit, exactly. 0: unbounded */
-        uint32_t slot_bytes;  /* largest message kept in its slot, rounded up; larger ones lie in a block. 0: 104; at most 4096 */
+        uint32_t slot_bytes;  /* largest message kept in its slot, rounded up to a multiple of 64; larger ones lie in a block. 0: 128; at most 4096 */
         uint32_t flags;       /* SKEP_QUEUE_NO_SPIN */
 };
 
@@ -101,7 +101,7 @@ SKEP_API SKEP_NODISCARD int skep_queue_get_many(skep_queue *queue, void *buffer,
                                                 size_t *ret_count, skep_deadline deadline);
 
 /** Append a reference to an array: the bytes stay where they are, both sides then see the same elements.
- *  @return as skep_queue_put(); -EMSGSIZE the description (16 + 8 bytes per dimension, 16 if strided) exceeds slot_bytes;
+ *  @return as skep_queue_put(); -EMSGSIZE the description (16 + 8 bytes per dimension, 16 if strided) and 16 exceed slot_bytes;
  *          -EINVAL array of another hive */
 SKEP_API SKEP_NODISCARD int skep_queue_put_array(skep_queue *queue, skep_array *array, skep_deadline deadline);
 

@@ -47,7 +47,7 @@ int bundle_create(struct skep_agent *agent, const skep_block *references, size_t
 void *bundle_data(const skep_hive *hive, const struct shm_block *block, uint64_t *ret_bytes)
 {
         struct shm_bundle *bundle = heap_data(hive, block, ret_bytes);
-        if (!bundle || block->kind != BLOCK_BUNDLE)
+        if (!bundle || claim_kind(block) != BLOCK_BUNDLE)
                 return bundle;
         if (!is_sound(bundle, *ret_bytes))
                 return NULL;

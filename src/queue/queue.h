@@ -10,7 +10,46 @@
 
 #define QUEUE_SEGMENTS 32u
 #define QUEUE_FIRST_SLOTS UINT64_C(256)
-#define QUEUE_SLOT_BYTES 104u
+#define QUEUE_SLOT_BYTES 128u
+#define QUEUE_RUN 64u /* messages of a run after which others are told */
+
+/*
+ * What a slot's head says: {BLOCK 1 << 40, kind 8 << 32, bytes 32}.  The message lies in the slot's data; with BLOCK these
+ * begin with a struct shm_message, followed by an array's description.
+ */
+#define MESSAGE_BLOCK (UINT64_C(1) << 40)
+
+struct shm_message {
+        uint64_t block; /* a claim of the slot */
+        uint64_t bytes; /* of the message, or of an array's description */
+};
+
+static inline uint64_t message_head(uint32_t kind, uint64_t bytes)
+{
+        return (uint64_t)kind << 32 | bytes;
+}
+
+/* A message as a slot tells of it: read once, as others may write there; what `bytes` says is still to be checked. */
+struct message {
+        uint64_t block; /* 0: none */
+        uint64_t bytes;
+        uint32_t kind;
+        const uint8_t *data; /* in the slot: the message, or an array's description */
+        uint64_t data_max;
+};
+
+static inline struct message message_of(const struct ring *ring, uint64_t position)
+{
+        uint64_t head = skep_glance(&ring_slot(ring, position)->head);
+        const uint8_t *data = ring_data(ring, position);
+        struct message message = {0, (uint32_t)head, (uint8_t)(head >> 32), data, ring->slot_bytes};
+        if (head & MESSAGE_BLOCK) {
+                const struct shm_message *shared = (const void *)data;
+                message = (struct message){skep_glance(&shared->block), skep_glance(&shared->bytes), message.kind, data + sizeof *shared,
+                                           ring->slot_bytes - sizeof *shared};
+        }
+        return message;
+}
 
 /*
  * A queue is a chain of rings.  A bounded queue has one, of exactly its capacity.  An unbounded one seals a ring that is
@@ -38,6 +77,15 @@ _Static_assert(sizeof(struct shm_queue) % 64 == 0, "format");
 
 struct queue_watch;
 
+/* How this process waits on one side of a queue, for messages or for space; see wait.c. */
+struct queue_side {
+        uint32_t spin_ns;      /* how long spinning has paid lately */
+        uint32_t waits;
+        uint32_t linger_every; /* waits */
+        uint32_t linger_in;    /* waits; 0: the last wait began with one */
+        uint64_t lingered_at;  /* position */
+};
+
 struct skep_queue {
         skep_hive *hive;
         struct shm_queue *shared;
@@ -46,9 +94,9 @@ struct skep_queue {
         uint64_t capacity;
         uint64_t slot_bytes;
         uint32_t may_spin;
-        uint32_t spin_ns; /* how long spinning has paid lately */
-        uint32_t waits;
         uint32_t open; /* rings[] known: bit per segment */
+        struct queue_side putting;
+        struct queue_side getting;
         struct ring rings[QUEUE_SEGMENTS];
         struct queue_watch *watch; /* watch.c */
         pthread_mutex_t mutex;     /* over rings */
@@ -76,12 +124,11 @@ const struct ring *queue_ring(skep_queue *queue, uint32_t segment);
 /* One ring more at the end; 0 also if somebody else was quicker. @return 0, -ENOSPC */
 int queue_add_segment(skep_queue *queue, struct skep_agent *agent, uint32_t segment);
 
-/* Let getters begin at that segment again, at the latest. */
+/* Let getters begin at that segment again, at the latest; who saw it drained before cannot pass it. */
 void queue_head_lower(struct shm_queue *shared, uint32_t segment);
 
-/* Spin while it has paid lately, then sleep on the event count; see wait.c. @return 0 look again; -ETIMEDOUT */
-typedef bool queue_condition(skep_queue *queue);
-int queue_wait(skep_queue *queue, struct skep_agent *agent, uint32_t *event, queue_condition *condition, skep_deadline deadline);
+/* Wait for space, or for messages, at that position of the ring. @return 0 look again; -ETIMEDOUT; what the interrupt function said */
+int queue_wait(skep_queue *queue, struct skep_agent *agent, struct queue_side *side, uint64_t position, skep_deadline deadline);
 bool queue_has_space(skep_queue *queue);
 
 /* Is something to get, by anybody, or is the queue closed? */

@@ -450,6 +450,20 @@ START_TEST(a_sleeping_producer_is_woken_by_a_get)
 }
 END_TEST
 
+/* Who saw this ring drained before, and is about to go on to the next, must not succeed. */
+START_TEST(a_message_put_back_changes_the_word_of_the_first_ring)
+{
+        struct skep_loan loan;
+        ck_assert_int_eq(put(queue, 1), 0);
+        uint64_t before = queue->shared->head_segment;
+        ck_assert_int_eq(skep_queue_borrow(queue, &loan, skep_nowait()), 0);
+        skep_queue_put_back(&loan);
+        ck_assert_uint_ne(queue->shared->head_segment, before);
+        ck_assert_uint_eq((uint32_t)queue->shared->head_segment, (uint32_t)before);
+        ck_assert_int_eq(get(queue), 1);
+}
+END_TEST
+
 START_TEST(many_go_in_order)
 {
         uint32_t values[4] = {1, 2, 3, 4};
@@ -464,6 +478,39 @@ START_TEST(many_go_in_order)
         ck_assert_uint_eq(count, 3);
         for (uint32_t i = 0; i < 3; i++)
                 ck_assert_uint_eq(*(const uint32_t *)out[i].data, i + 1);
+}
+END_TEST
+
+/* Longer than a run, long ones among them, in a bounded and in an unbounded queue, whose rings they cross. */
+START_TEST(many_of_all_lengths_go_in_order)
+{
+        enum { COUNT = 900 };
+        static uint64_t values[COUNT][64], buffer[COUNT * 64];
+        static struct skep_bytes in[COUNT], out[COUNT];
+        skep_queue *long_queue;
+        uint64_t before = block_count();
+        ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.capacity = _i ? COUNT : 0), &long_queue), 0);
+        for (uint64_t i = 0; i < COUNT; i++) {
+                values[i][0] = i;
+                in[i] = (struct skep_bytes){values[i], i % 100 == 70 ? 512 : i % 7 ? 8 : 128};
+        }
+        size_t count, got;
+        ck_assert_int_eq(skep_queue_put_many(long_queue, in, COUNT, &count, skep_nowait()), 0);
+        ck_assert_uint_eq(count, COUNT);
+        ck_assert_uint_eq(skep_queue_size(long_queue), COUNT);
+        for (count = 0; count < COUNT; count += got) {
+                ck_assert_int_eq(skep_queue_get_many(long_queue, buffer, sizeof buffer, out, COUNT, &got, skep_nowait()), 0);
+                for (size_t i = 0; i < got; i++) {
+                        ck_assert_uint_eq(out[i].bytes, in[count + i].bytes);
+                        ck_assert_mem_eq(out[i].data, in[count + i].data, out[i].bytes);
+                }
+        }
+        in[100].data = in[570].data = NULL;
+        ck_assert_int_eq(skep_queue_put_many(long_queue, in, COUNT, &count, skep_nowait()), -EINVAL);
+        ck_assert_uint_eq(count, 100);
+        ck_assert_int_eq(skep_queue_put_many(long_queue, in + 570, 1, &count, skep_nowait()), -EINVAL);
+        skep_queue_unref(long_queue);
+        ck_assert_uint_eq(block_count(), before);
 }
 END_TEST
 
@@ -635,7 +682,9 @@ int main(void)
         tcase_add_test(tests, loans_end_once_and_belong_to_their_thread);
         tcase_add_test(tests, a_sleeping_consumer_is_woken_by_a_put_and_by_a_close);
         tcase_add_test(tests, a_sleeping_producer_is_woken_by_a_get);
+        tcase_add_test(tests, a_message_put_back_changes_the_word_of_the_first_ring);
         tcase_add_test(tests, many_go_in_order);
+        tcase_add_loop_test(tests, many_of_all_lengths_go_in_order, 0, 2);
         tcase_add_test(tests, the_descriptor_is_readable_while_there_are_messages);
         tcase_add_loop_test(tests, many_descriptors_are_each_for_their_queue, 0, 3);
         tcase_add_test(tests, one_of_many_wakes_who_waits_for_all);
