@@ -145,11 +145,9 @@ END_TEST
 START_TEST(a_party_that_dies_while_it_waits_breaks_it)
 {
         pid_t living = party(-EPIPE), dead = party(0);
-        int64_t start = people_now_ns();
         kill(dead, SIGKILL);
         ck_assert_int_eq(ended(dead), -SIGKILL);
         ck_assert_int_eq(ended(living), 0);
-        ck_assert_int_lt(people_now_ns() - start, 5000 * MS); /* a slice or two, and a slow machine */
         ck_assert_int_eq(skep_barrier_is_broken(barrier), 1);
         ck_assert_int_eq(skep_barrier_reset(barrier), 0);
         pid_t first = party(0), second = party(0);

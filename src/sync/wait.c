@@ -9,6 +9,8 @@
 #include <skep/hive.h>
 #include <stdbool.h>
 
+int64_t wait_slice_ns = WAIT_SLICE_NS;
+
 static _Thread_local skep_interrupt *interrupt __attribute__((tls_model("initial-exec")));
 static _Thread_local void *interrupt_context __attribute__((tls_model("initial-exec")));
 
@@ -46,7 +48,7 @@ static int sleep_slice(uint32_t *const *words, const uint32_t *expected, uint32_
         int64_t until = deadline.monotonic_ns;
         if (until == 0)
                 return -ETIMEDOUT;
-        int64_t slice = os_now_ns() + WAIT_SLICE_NS;
+        int64_t slice = os_now_ns() + wait_slice_ns;
         bool last = until <= slice;
         if (last)
                 slice = until;

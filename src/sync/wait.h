@@ -14,6 +14,7 @@
 #include <skep/deadline.h>
 
 #define WAIT_SLICE_NS INT64_C(50000000)
+extern int64_t wait_slice_ns; /* a test makes it long, so that a wake-up that was not given is a wake-up that does not come */
 
 /*
  * Around the slices of one wait: tell those who look on what this agent waits for, and who stands in the way (0: nobody that
