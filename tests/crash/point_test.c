@@ -6,7 +6,7 @@
  * living member, reaps, verifies, empties the queues and finds nothing lost, doubled or leaked.  The second case lets the
  * reaper die too, at each of its points.  The operations that reap a victim do so in every stage.  At last each probe must
  * have been passed by one operation at least.
- * ctest: timeout=300
+ * ctest: timeout=600
  */
 #include "base/probe.h"
 #include "support/suite.h"
