@@ -70,12 +70,17 @@ static PyObject *core_unlink(PyObject *module, PyObject *name)
         Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(pack_doc, "pack(hive, obj)\n--\n\n"
+                       "The pickle of an object as bytes; or, if it has large buffers or mentions objects of the hive, the tuple\n"
+                       "(bytes, list of (memoryview, its address), list of (offset, serial)).");
+
 PyDoc_STRVAR(mention_doc, "mention(hive, reference)\n--\n\n"
                           "Called by __reduce__: the message that is being made, if any, keeps that object alive until it has been taken.");
 
 static PyMethodDef core_methods[] = {
         {"array_beneath", core_array_beneath, METH_O, array_beneath_doc},
         {"mention", pickle_mention, METH_VARARGS, mention_doc},
+        {"pack", pickle_pack, METH_VARARGS, pack_doc},
         {"hives", core_hives, METH_NOARGS, hives_doc},
         {"unlink", core_unlink, METH_O, unlink_doc},
         {NULL, NULL, 0, NULL},
@@ -84,8 +89,9 @@ static PyMethodDef core_methods[] = {
 /* --- the module's own references, listed once --- */
 
 #define STATE_OBJECTS(X)                                                                                                      \
-        X(hive_type) X(array_type) X(queue_type) X(sink_type) X(hive_error) X(gone_error) X(full) X(empty) X(pickle_dumps)     \
-        X(pickle_loads) X(pickler) X(forking_pickler) X(copyreg_table) X(protocol) X(pickler_keywords) X(loads_keywords)      \
+        X(hive_type) X(array_type) X(queue_type) X(sink_type) X(board_type) X(hive_error) X(gone_error) X(full) X(empty)      \
+        X(pickle_dumps) X(pickle_loads) X(pickler) X(forking_pickler) X(copyreg_table) X(protocol) X(pickler_keywords)        \
+        X(loads_keywords)                                                                                                     \
         X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base) X(name_block) X(name_timeout)     \
         X(ndarray) X(numpy_asarray) X(numpy_copyto)
 
@@ -151,6 +157,7 @@ static int core_exec(PyObject *module)
         NEED(array_type, add_type(module, &array_spec, "Array"))
         NEED(queue_type, add_type(module, &queue_spec, "Queue"))
         NEED(sink_type, add_type(module, &sink_spec, NULL))
+        NEED(board_type, add_type(module, &board_spec, "Board"))
         NEED(full, fetch("queue", "Full"))
         NEED(empty, fetch("queue", "Empty"))
         NEED(pickle_dumps, fetch("pickle", "dumps"))

@@ -470,6 +470,87 @@ int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, co
         return failed;
 }
 
+/* --- for messages of the caller's making --- */
+
+static PyObject *join(const struct parts *parts)
+{
+        PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)parts_bytes(parts));
+        Py_ssize_t at = 0;
+
+        for (size_t i = 0; bytes && i < parts->count; i++) {
+                copy_bytes(PyBytes_AS_STRING(bytes) + at, parts->views[i].buf, (size_t)parts->views[i].len);
+                at += parts->views[i].len;
+        }
+        return bytes;
+}
+
+static PyObject *buffers_of(const struct sink_object *sink)
+{
+        PyObject *list = PyList_New((Py_ssize_t)sink->buffers.count);
+
+        for (size_t i = 0; list && i < sink->buffers.count; i++) {
+                const Py_buffer *view = &sink->buffers.views[i];
+                PyObject *pair = Py_BuildValue("(OK)", view->obj, (unsigned long long)(uintptr_t)view->buf);
+
+                if (!pair)
+                        Py_CLEAR(list);
+                else
+                        PyList_SET_ITEM(list, (Py_ssize_t)i, pair);
+        }
+        return list;
+}
+
+static PyObject *mentions_of(const struct sink_object *sink)
+{
+        PyObject *list = PyList_New((Py_ssize_t)sink->mentioned_count);
+
+        for (size_t i = 0; list && i < sink->mentioned_count; i++) {
+                PyObject *pair = Py_BuildValue("(KK)", (unsigned long long)sink->mentioned[i].offset, (unsigned long long)sink->mentioned[i].serial);
+
+                if (!pair)
+                        Py_CLEAR(list);
+                else
+                        PyList_SET_ITEM(list, (Py_ssize_t)i, pair);
+        }
+        return list;
+}
+
+PyObject *pickle_pack(PyObject *module, PyObject *args)
+{
+        struct core_state *state = PyModule_GetState(module);
+        PyObject *hive_object, *object, *sink, *result = NULL;
+        skep_hive *hive;
+        int budget = 64;
+
+        if (!PyArg_ParseTuple(args, "OO:pack", &hive_object, &object))
+                return NULL;
+        if (is_plain(object, &budget))
+                return PyObject_CallFunctionObjArgs(state->pickle_dumps, object, state->protocol, NULL);
+        hive = hive_handle(state, hive_object);
+        sink = hive ? state->sink_type->tp_alloc(state->sink_type, 0) : NULL;
+        if (!sink)
+                return NULL;
+        as_sink(sink)->state = state;
+        as_sink(sink)->hive = hive;
+        if (dump_into(state, sink, object) == 0) {
+                PyObject *stream = join(&as_sink(sink)->stream);
+
+                if (stream && (as_sink(sink)->buffers.count || as_sink(sink)->mentioned_count)) {
+                        PyObject *buffers = buffers_of(as_sink(sink)), *mentions = mentions_of(as_sink(sink));
+
+                        if (buffers && mentions)
+                                result = PyTuple_Pack(3, stream, buffers, mentions);
+                        Py_XDECREF(buffers);
+                        Py_XDECREF(mentions);
+                        Py_DECREF(stream);
+                } else {
+                        result = stream;
+                }
+        }
+        Py_DECREF(sink);
+        return result;
+}
+
 /* --- to an object --- */
 
 static PyObject *damaged(struct core_state *state)

@@ -30,6 +30,7 @@ struct core_state {
         PyTypeObject *array_type;
         PyTypeObject *queue_type;
         PyTypeObject *sink_type;
+        PyTypeObject *board_type;
 
         PyObject *hive_error;
         PyObject *gone_error;
@@ -86,6 +87,7 @@ extern PyType_Spec hive_spec;
 extern PyType_Spec array_spec;
 extern PyType_Spec queue_spec;
 extern PyType_Spec sink_spec;
+extern PyType_Spec board_spec;
 
 /* The state behind a type or a Python subclass of it; NULL with an exception. */
 struct core_state *state_of_type(PyTypeObject *type);
@@ -130,6 +132,8 @@ int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, co
 PyObject *pickle_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
 /* mention(hive, reference): the message that this thread is making, if any, refers to that object. */
 PyObject *pickle_mention(PyObject *module, PyObject *args);
+/* pack(hive, obj): a pickle to be sent in a message of the caller's making. */
+PyObject *pickle_pack(PyObject *module, PyObject *args);
 /* Append memory that is already in order to the queue, through one loan. @return as pickle_put() */
 int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience);
 

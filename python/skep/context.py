@@ -26,9 +26,9 @@ class BaseContext(_standard.BaseContext):
         return SimpleQueue(ctx=self.get_context())
 
     def Pool(self, processes=None, initializer=None, initargs=(), maxtasksperchild=None):
-        """The standard library's pool; its workers are members of the hive, so tasks may carry queues of skep."""
-        from multiprocessing.pool import Pool
-        return Pool(processes, initializer, initargs, maxtasksperchild, context=_StandardQueues(self.get_context()))
+        """A skep.pool.Pool."""
+        from .pool import Pool
+        return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
 
     def get_context(self, method=None):
         """The context of a start method; None: this one.  ValueError: no such method."""
@@ -40,20 +40,6 @@ class BaseContext(_standard.BaseContext):
             raise ValueError('cannot find context for %r' % method) from None
         context._check_available()
         return context
-
-
-class _StandardQueues:
-    """A context whose SimpleQueue is the standard library's, for its pool: workers end when the pipe of their parent does."""
-
-    def __init__(self, context):
-        self._context = context
-
-    def SimpleQueue(self):
-        from multiprocessing.queues import SimpleQueue
-        return SimpleQueue(ctx=self._context)
-
-    def __getattr__(self, name):
-        return getattr(self._context, name)
 
 
 class ForkProcess(_standard.ForkProcess):
