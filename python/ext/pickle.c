@@ -472,15 +472,49 @@ int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, co
 
 /* --- for messages of the caller's making --- */
 
-static PyObject *join(const struct parts *parts)
+/* What stands behind a pickle, where pickle.loads() does not look: bytes, then a number. */
+struct tail {
+        const char *bytes;
+        Py_ssize_t length;
+        int64_t number;
+};
+
+static Py_ssize_t tail_bytes(const struct tail *tail)
 {
-        PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)parts_bytes(parts));
+        return tail->bytes ? tail->length + (Py_ssize_t)sizeof(tail->number) : 0;
+}
+
+static void tail_write(const struct tail *tail, char *to)
+{
+        if (!tail->bytes)
+                return;
+        memcpy(to, tail->bytes, (size_t)tail->length);
+        memcpy(to + tail->length, &tail->number, sizeof(tail->number));
+}
+
+static PyObject *join(const struct parts *parts, const struct tail *tail)
+{
+        PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)parts_bytes(parts) + tail_bytes(tail));
         Py_ssize_t at = 0;
 
         for (size_t i = 0; bytes && i < parts->count; i++) {
                 copy_bytes(PyBytes_AS_STRING(bytes) + at, parts->views[i].buf, (size_t)parts->views[i].len);
                 at += parts->views[i].len;
         }
+        if (bytes)
+                tail_write(tail, PyBytes_AS_STRING(bytes) + at);
+        return bytes;
+}
+
+/* A value of builtin types, which has no large buffers. */
+static PyObject *pack_plain(struct core_state *state, PyObject *object, const struct tail *tail)
+{
+        PyObject *arguments[] = {object, state->protocol};
+        PyObject *bytes = PyObject_Vectorcall(state->pickle_dumps, arguments, 2, NULL);
+        Py_ssize_t at = bytes ? PyBytes_GET_SIZE(bytes) : 0;
+
+        if (bytes && tail->bytes && _PyBytes_Resize(&bytes, at + tail_bytes(tail)) == 0)
+                tail_write(tail, PyBytes_AS_STRING(bytes) + at);
         return bytes;
 }
 
@@ -515,27 +549,37 @@ static PyObject *mentions_of(const struct sink_object *sink)
         return list;
 }
 
-PyObject *pickle_pack(PyObject *module, PyObject *args)
+PyObject *pickle_pack(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
         struct core_state *state = PyModule_GetState(module);
-        PyObject *hive_object, *object, *sink, *result = NULL;
+        PyObject *object, *sink, *result = NULL;
+        struct tail tail = {0};
         skep_hive *hive;
         int budget = 64;
 
-        if (!PyArg_ParseTuple(args, "OO:pack", &hive_object, &object))
+        if ((count != 2 && count != 4) || (count == 4 && !PyBytes_CheckExact(args[2]))) {
+                PyErr_SetString(PyExc_TypeError, "pack(hive, obj) or pack(hive, obj, bytes, number)");
                 return NULL;
+        }
+        if (count == 4) {
+                tail = (struct tail){.bytes = PyBytes_AS_STRING(args[2]), .length = PyBytes_GET_SIZE(args[2]), .number = PyLong_AsLongLong(args[3])};
+                if (tail.number == -1 && PyErr_Occurred())
+                        return NULL;
+        }
+        object = args[1];
         if (is_plain(object, &budget))
-                return PyObject_CallFunctionObjArgs(state->pickle_dumps, object, state->protocol, NULL);
-        hive = hive_handle(state, hive_object);
+                return pack_plain(state, object, &tail);
+        hive = hive_handle(state, args[0]);
         sink = hive ? state->sink_type->tp_alloc(state->sink_type, 0) : NULL;
         if (!sink)
                 return NULL;
         as_sink(sink)->state = state;
         as_sink(sink)->hive = hive;
         if (dump_into(state, sink, object) == 0) {
-                PyObject *stream = join(&as_sink(sink)->stream);
+                bool is_alone = !as_sink(sink)->buffers.count && !as_sink(sink)->mentioned_count;
+                PyObject *stream = join(&as_sink(sink)->stream, is_alone ? &tail : &(const struct tail){0});
 
-                if (stream && (as_sink(sink)->buffers.count || as_sink(sink)->mentioned_count)) {
+                if (stream && !is_alone) {
                         PyObject *buffers = buffers_of(as_sink(sink)), *mentions = mentions_of(as_sink(sink));
 
                         if (buffers && mentions)

@@ -132,8 +132,8 @@ int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, co
 PyObject *pickle_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
 /* mention(hive, reference): the message that this thread is making, if any, refers to that object. */
 PyObject *pickle_mention(PyObject *module, PyObject *args);
-/* pack(hive, obj): a pickle to be sent in a message of the caller's making. */
-PyObject *pickle_pack(PyObject *module, PyObject *args);
+/* pack(hive, obj[, bytes, number]): a pickle to be sent in a message of the caller's making. */
+PyObject *pickle_pack(PyObject *module, PyObject *const *args, Py_ssize_t count);
 /* Append memory that is already in order to the queue, through one loan. @return as pickle_put() */
 int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience);
 

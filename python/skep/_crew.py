@@ -33,6 +33,7 @@ import sys
 import threading
 import time
 import traceback
+import types
 
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import ProcessError, connection, process, util
@@ -52,6 +53,7 @@ _STARTING = 1 << 61   # words of a worker that has not run its initializer yet
 _HOPELESS = 1 << 60   # its initializer has raised
 _TASK = struct.Struct('<IIq')    # bytes of the function's pickle, what the arguments are, number
 _RESULT = struct.Struct('<qq')   # what it is, number
+_OK_BYTES = _RESULT.pack(_OK, 0)[:8]
 _FUNCTION_BYTES_MAX = 1024       # larger ones are put into the hive once
 _FUNCTIONS_MAX = 64              # that a worker remembers
 _RUN = 512                       # results taken at a time
@@ -101,13 +103,15 @@ def _by_cloudpickle(obj, error):
     return cloudpickle.dumps(obj, protocol=5)
 
 
-def _packed(hive, obj):
+def _packed(hive, obj, *tail):
+    """_core.pack(), with cloudpickle's help."""
     try:
-        return _core.pack(hive, obj)
+        return _core.pack(hive, obj, *tail)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         if not _has_local_code(obj):
             raise
-        return _by_cloudpickle(obj, error)
+        packed = _by_cloudpickle(obj, error)
+        return packed + tail[0] + tail[1].to_bytes(8, 'little') if tail else packed
 
 
 def _has_local_code(obj, depth=3):
@@ -145,12 +149,10 @@ def _parcel(hive, packed, shared=()):
     return stream, carried, _Mentions(hive, mentions) if mentions else None
 
 
-def _parcels(hive, objects):
-    """Parcels of many objects; a large array that is in several of them is copied into the hive once, and read-only there."""
-    packed = [_packed(hive, obj) for obj in objects]
+def _shared(packed):
+    """The large buffers that several of them have: such are copied into the hive once, and read-only there."""
     seen = collections.Counter((address, raw.nbytes) for one in packed if type(one) is not bytes for raw, address in one[1])
-    shared = {key: None for key, count in seen.items() if count > 1}
-    return [_parcel(hive, one, shared) for one in packed]
+    return {key: None for key, count in seen.items() if count > 1}
 
 
 def _open_parcel(parcel):
@@ -165,10 +167,13 @@ class _Function:
     numbers = itertools.count()
 
     def __init__(self, hive, function):
+        self.function = function
         packed = _packed(hive, function)
         if type(packed) is bytes and len(packed) <= _FUNCTION_BYTES_MAX:
             self.key = self.parcel = packed
+            self.tails = [packed + _TASK.pack(len(packed), how, 0)[:8] for how in range(4)]
             return
+        self.tails = None
         stream, carried, mentions = (packed, [], None) if type(packed) is bytes else _parcel(hive, packed)
         self.key = os.getpid(), next(self.numbers)
         self.parcel = _into_hive(hive, memoryview(stream), True), carried, mentions
@@ -306,26 +311,25 @@ def work(tasks, results, board, place, initializer, initargs, task_max, wrap, ca
             board[place] = 0
             continue
         function = arguments = value = parcel = None
-        status = _OK
         try:
             function, arguments, how, number = _task_of(message, functions)
             value = _run(function, arguments, how)
         except caught as error:
             number = int.from_bytes(message[-8:], 'little') if type(message) is bytes else message[-1]
-            status, parcel = _FAILED, _failure(hive, wrap, error, None)
+            parcel = _result(_failure(hive, wrap, error, None), _FAILED, number)
         else:
             try:
-                parcel = pack(hive, value)
+                parcel = pack(hive, value, _OK_BYTES, number)
                 if type(parcel) is not bytes:
-                    parcel = _parcel(hive, parcel)
+                    parcel = _result(_parcel(hive, parcel), _OK, number)
             except Exception as error:
                 try:
-                    parcel = _parcel(hive, _packed(hive, value))  # cloudpickle may know better
+                    parcel = _result(_parcel(hive, _packed(hive, value)), _OK, number)  # cloudpickle may know better
                 except Exception:
                     told = MaybeEncodingError(error, value) if wrap is ExceptionWithTraceback else error
-                    status, parcel = _FAILED, _failure(hive, wrap, told, value)
+                    parcel = _result(_failure(hive, wrap, told, value), _FAILED, number)
         message = function = arguments = value = None  # not kept while it waits for the next
-        results.put(_result(parcel, status, number))
+        results.put(parcel)
         parcel = None
         board[place] = 0
         done += 1
@@ -375,6 +379,7 @@ class Crew:
         self._background = None
         self._closing = self._terminated = False
         self._held = 0                       # who will put tasks even after close()
+        self._last_function = None
         self._shut = False                   # the queue of tasks is
         self._start_failures = 0
         self.error = None                    # why nothing can be done any more
@@ -520,29 +525,35 @@ class Crew:
             raise self.error
 
     def function(self, function):
-        return _Function(self.hive, function)
+        """What put() takes as the function of several calls."""
+        last = self._last_function
+        if last is not None and last.function is function:
+            return last
+        packed = _Function(self.hive, function)
+        # Those that go by name mean the same the next time; any other may have changed.
+        if isinstance(function, (types.FunctionType, types.BuiltinFunctionType)) and '<' not in function.__qualname__:
+            self._last_function = packed
+        return packed
 
-    def parcel(self, obj):
-        return _parcel(self.hive, _packed(self.hive, obj))
-
-    def parcels(self, objects):
-        return _parcels(self.hive, objects)
-
-    def put(self, job, function, how, parcels, first_index=0):
-        """Make a task of each parcel; returns their numbers."""
+    def put(self, job, function, how, arguments, first_index=0):
+        """Make a task of each element of the list `arguments`; returns their numbers.  Raises what pickle raises, and then none is made."""
         self.check()
-        small = type(function.key) is bytes
-        head = function.key + _TASK.pack(len(function.key), how, 0)[:8] if small else None
-        messages, numbers, retries = [], [], job.retries
-        for index, parcel in enumerate(parcels, first_index):
-            number = next(self._numbers)
-            if small and type(parcel) is bytes:
-                message = parcel + head + number.to_bytes(8, 'little')
+        hive, pack, tails, retries = self.hive, _core.pack, function.tails, job.retries
+        numbers = list(itertools.islice(self._numbers, len(arguments)))
+        try:
+            if tails:
+                tail = tails[how]
+                messages = [pack(hive, one, tail, number) for one, number in zip(arguments, numbers)]
             else:
-                message = parcel, function.key, function.parcel, how, number
-            self._open[number] = job, index, message, retries
-            messages.append(message)
-            numbers.append(number)
+                messages = [pack(hive, one) for one in arguments]
+        except Exception:
+            messages = [_packed(hive, one, tail, number) if tails else _packed(hive, one) for one, number in zip(arguments, numbers)]
+        if not tails or not all(type(message) is bytes for message in messages):
+            shared = _shared(messages)
+            messages = [message if tails and type(message) is bytes else
+                        (_parcel(hive, message, shared), function.key, function.parcel, how, number)
+                        for message, number in zip(messages, numbers)]
+        self._open.update(zip(numbers, zip(itertools.repeat(job), itertools.count(first_index), messages, itertools.repeat(retries))))
         if job.background:
             self._need_background(len(numbers))
         try:
@@ -644,8 +655,24 @@ class Crew:
                 inbox.extend(itertools.chain.from_iterable(map(self._results_get_many, (_RUN,), (True,), (timeout,))))
             except Empty:
                 return
+        entries, unpack, loads = self._open, _RESULT.unpack_from, pickle.loads
         while inbox:
-            self._read(inbox[0])
+            message = inbox[0]
+            if type(message) is bytes and message:
+                status, number = unpack(message, len(message) - 16)
+                entry = entries.get(number)
+                if status == _OK and entry is not None and not entry[0].background:  # nearly always; _read() is the whole story
+                    try:
+                        value, ok = loads(message), True
+                    except Exception as error:
+                        value, ok = error, False
+                    entry[0]._settle(entry[1], ok, value)
+                    entries.pop(number, None)
+                    if self._closing:
+                        self._shut_if_done()
+                    inbox.popleft()
+                    continue
+            self._read(message)
             inbox.popleft()
 
     def wait(self, is_done, timeout=None):

@@ -33,8 +33,6 @@ from ._progress import bar
 
 __all__ = ['Pool', 'ThreadPool', 'WorkerDied']
 
-_FEED = 64  # chunks of an endless iterable that are sent at a time
-
 
 def _name(function):
     return getattr(function, '__qualname__', None) or repr(function)
@@ -266,9 +264,9 @@ class Pool:
         result = ApplyResult(self, func, callback, error_callback, retries)
         crew = self._crew
         if kwds:
-            crew.put(result, crew.function(func), _crew.CALL_WITH_KEYWORDS, [crew.parcel((tuple(args), dict(kwds)))])
+            crew.put(result, crew.function(func), _crew.CALL_WITH_KEYWORDS, [(tuple(args), dict(kwds))])
         else:
-            crew.put(result, crew.function(func), _crew.CALL, [crew.parcel(tuple(args))])
+            crew.put(result, crew.function(func), _crew.CALL, [tuple(args)])
         return result
 
     def map(self, func, iterable, chunksize=None, *, retries=0, progress=None):
@@ -300,14 +298,14 @@ class Pool:
         items = iterable if hasattr(iterable, '__len__') else list(iterable)
         if chunksize is None:
             chunksize = -(-len(items) // (4 * self._processes))
-        if items and chunksize < 1:
+        if len(items) and chunksize < 1:
             raise ValueError(f'Chunksize must be 1+, not {chunksize}')
         crew, iterator = self._crew, iter(items)
-        parcels = crew.parcels(iter(lambda: tuple(itertools.islice(iterator, chunksize)), ())) if len(items) else []
+        chunks = list(iter(lambda: tuple(itertools.islice(iterator, chunksize)), ())) if len(items) else []
         function = crew.function(func)
         result = MapResult(self, func, len(items), chunksize, callback, error_callback, retries, progress)
-        if parcels:
-            crew.put(result, function, how, parcels)
+        if chunks:
+            crew.put(result, function, how, chunks)
         return result
 
     def _imap(self, kind, func, iterable, chunksize, retries, progress):
@@ -333,8 +331,7 @@ class Pool:
                 chunk = tuple(itertools.islice(iterator, chunksize))
                 if not chunk:
                     break
-                parcel = crew.parcel(chunk)
-                crew.put(result, function, _crew.MAP, [parcel], total)
+                crew.put(result, function, _crew.MAP, [chunk], total)
                 total += 1
         except Exception as problem:
             error = problem
