@@ -112,24 +112,24 @@ struct array_object *message_array_beneath(struct core_state *state, PyObject *n
         struct array_object *found = NULL;
 
         Py_INCREF(object);
-        while (is_ndarray(state, object)) {
-                PyObject *base = PyObject_GetAttr(object, state->name_base);
+        while (object && (PyMemoryView_Check(object) || is_ndarray(state, object))) {
+                PyObject *base;
 
-                Py_DECREF(object);
-                if (!base) {
-                        PyErr_Clear();
-                        return NULL;
+                if (PyMemoryView_Check(object)) {
+                        base = PyMemoryView_GET_BUFFER(object)->obj;
+                        Py_XINCREF(base);
+                } else {
+                        base = PyObject_GetAttr(object, state->name_base);
                 }
+                Py_DECREF(object);
                 object = base;
         }
-        if (PyMemoryView_Check(object)) {
-                PyObject *exporter = PyMemoryView_GET_BUFFER(object)->obj;
-
-                if (exporter && Py_TYPE(exporter) == state->array_type)
-                        found = (struct array_object *)exporter;
-        } else if (Py_TYPE(object) == state->array_type) {
-                found = (struct array_object *)object;
+        if (!object) {
+                PyErr_Clear();
+                return NULL;
         }
+        if (Py_TYPE(object) == state->array_type)
+                found = (struct array_object *)object;
         Py_DECREF(object); /* borrowed from here on: ndarray keeps it */
         return found;
 }

@@ -766,6 +766,8 @@ class Crew:
 
     def close(self):
         """No more tasks; workers end when all that are open are done."""
+        if self._pid != os.getpid():
+            return
         with self._workers_lock:
             self._closing = True
             self._shut_if_done()
@@ -779,6 +781,8 @@ class Crew:
 
     def join(self):
         """Wait until the workers have ended, after close() or terminate()."""
+        if self._pid != os.getpid():
+            return
         self.wait(lambda: self._shut and not self._open or self._terminated)
         self._watch_thread.join()
         if self._background not in (None, threading.current_thread()):
