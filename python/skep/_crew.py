@@ -406,12 +406,7 @@ class Crew:
         worker.daemon = True
         worker.start()
         worker._skep_place = place
-        worker._skep_end = worker.sentinel
-        if self.context.get_start_method() != 'forkserver':
-            try:  # a grandchild may keep the sentinel's pipe open
-                worker._skep_end = os.pidfd_open(worker.pid)
-            except (OSError, AttributeError):
-                pass
+        worker._skep_end = None
         self.workers.append(worker)
 
     def _watch(self):
@@ -421,13 +416,25 @@ class Crew:
                 workers = list(self.workers)
                 if not workers and (self._closing or self._terminated or self.error):
                     break
-            ends = {worker._skep_end: worker for worker in workers}
+            ends = {self._end_of(worker): worker for worker in workers}
+            workers = None
             for end in connection.wait([*ends, self._wake_reader]):
                 if end == self._wake_reader:
                     os.read(end, 4096)
                 else:
                     self._bury(ends[end])
         self._note(lambda: None)  # who waits looks again
+
+    def _end_of(self, worker):
+        """A descriptor that is readable when a worker has ended."""
+        if worker._skep_end is None:
+            worker._skep_end = worker.sentinel
+            if self.context.get_start_method() != 'forkserver':
+                try:  # a grandchild may keep the sentinel's pipe open
+                    worker._skep_end = os.pidfd_open(worker.pid)
+                except (OSError, AttributeError):
+                    pass
+        return worker._skep_end
 
     def _wake_watch(self):
         try:
@@ -449,19 +456,19 @@ class Crew:
                 os.close(worker._skep_end)
             if self._terminated:
                 return
-            starting = word == _STARTING
+            pid, exitcode, starting = worker.pid, worker.exitcode, word == _STARTING
             self._start_failures = self._start_failures + 1 if starting else 0
             if word == _HOPELESS:
                 failure = BrokenProcessPool('the initializer raised an exception')  # unless its result tells more
-            elif starting and (worker.exitcode > 0 or self._start_failures > 8 + 4 * self.count):
-                failure = BrokenProcessPool(f'worker {worker.pid} {_how_ended(worker.exitcode)} before it could take a task')
+            elif starting and (exitcode > 0 or self._start_failures > 8 + 4 * self.count):
+                failure = BrokenProcessPool(f'worker {pid} {_how_ended(exitcode)} before it could take a task')
             else:
                 failure = None
                 self._replace(place)
         if failure:
             self._note(lambda: self._break(failure))
-        else:
-            self._note(lambda: self._died(word, worker.pid, worker.exitcode))
+        elif word and not starting:
+            self._note(lambda: self._died(word, pid, exitcode))
 
     def _replace(self, place):
         if self._shut or self.error:
@@ -805,8 +812,11 @@ class Crew:
                 worker.terminate()
         deadline = time.monotonic() + _TERMINATE_SECONDS
         for worker in workers:
-            connection.wait([worker.sentinel], max(0.0, deadline - time.monotonic()))
-            if worker.exitcode is None:
+            if self._watch_thread is None:
+                worker.join()
+            while worker.is_alive() and time.monotonic() < deadline:
+                time.sleep(0.001)
+            if worker.is_alive():
                 worker.kill()
         error = RuntimeError('the pool was terminated before the task was done')
         for job in {id(entry[0]): entry[0] for entry in list(self._open.values())}.values():
