@@ -253,6 +253,11 @@ def _run(function, arguments, how):
     return function(*arguments[0], **arguments[1])
 
 
+def _load_error(error):
+    """What is told of a result that cannot be loaded."""
+    return error if isinstance(error, Exception) else MaybeEncodingError(error, 'a result')
+
+
 class _Functions(dict):
     """The functions that a worker has met, by key."""
 
@@ -265,15 +270,19 @@ class _Functions(dict):
         return function
 
 
+def _number_of(message):
+    return int.from_bytes(message[-8:], 'little') if type(message) is bytes else message[-1]
+
+
 def _task_of(message, functions):
-    """(function, arguments, how, number) of a message."""
+    """(function, arguments, how) of a message."""
     if type(message) is bytes:
         end = len(message) - _TASK.size
-        size, how, number = _TASK.unpack_from(message, end)
+        size, how, _ = _TASK.unpack_from(message, end)
         key = message[end - size:end]
-        return functions.get_or_open(key, key), pickle.loads(message), how, number
-    parcel, key, function_parcel, how, number = message
-    return functions.get_or_open(key, function_parcel), _open_parcel(parcel), how, number
+        return functions.get_or_open(key, key), pickle.loads(message), how
+    parcel, key, function_parcel, how, _ = message
+    return functions.get_or_open(key, function_parcel), _open_parcel(parcel), how
 
 
 def _result(parcel, status, number):
@@ -311,11 +320,14 @@ def work(tasks, results, board, place, initializer, initargs, task_max, wrap, ca
             board[place] = 0
             continue
         function = arguments = value = parcel = None
+        number, loaded = _number_of(message), False
         try:
-            function, arguments, how, number = _task_of(message, functions)
+            function, arguments, how = _task_of(message, functions)
+            loaded = True
             value = _run(function, arguments, how)
-        except caught as error:
-            number = int.from_bytes(message[-8:], 'little') if type(message) is bytes else message[-1]
+        except BaseException as error:
+            if not isinstance(error, caught if loaded else Exception):
+                raise
             parcel = _result(_failure(hive, wrap, error, None), _FAILED, number)
         else:
             try:
@@ -460,7 +472,7 @@ class Crew:
             self._start_failures = self._start_failures + 1 if starting else 0
             if word == _HOPELESS:
                 failure = BrokenProcessPool('the initializer raised an exception')  # unless its result tells more
-            elif starting and (exitcode > 0 or self._start_failures > 8 + 4 * self.count):
+            elif starting and (0 < exitcode < 255 or self._start_failures > 8 + 4 * self.count):
                 failure = BrokenProcessPool(f'worker {pid} {_how_ended(exitcode)} before it could take a task')
             else:
                 failure = None
@@ -605,7 +617,7 @@ class Crew:
         """Take tasks out of the queue again, as far as no worker has taken them; returns the numbers of those."""
         wanted, found, others = set(numbers), [], []
         for message in self._drain():
-            number = int.from_bytes(message[-8:], 'little') if type(message) is bytes else message[-1]
+            number = _number_of(message)
             (found if number in wanted else others).append(number if number in wanted else message)
         if others:
             self._tasks.put_many(others)
@@ -647,8 +659,8 @@ class Crew:
             return
         try:
             value = pickle.loads(message) if type(message) is bytes else pickle.loads(message[0], buffers=message[1])
-        except Exception as error:
-            status, value = _FAILED, error
+        except (Exception, SystemExit) as error:
+            status, value = _FAILED, _load_error(error)
         if status == _NOT_STARTED:
             self._break(value if self._wrap is ExceptionWithTraceback else BrokenProcessPool('the initializer of a worker failed: %r' % value))
         else:
@@ -671,8 +683,8 @@ class Crew:
                 if status == _OK and entry is not None and not entry[0].background:  # nearly always; _read() is the whole story
                     try:
                         value, ok = loads(message), True
-                    except Exception as error:
-                        value, ok = error, False
+                    except (Exception, SystemExit) as error:
+                        value, ok = _load_error(error), False
                     entry[0]._settle(entry[1], ok, value)
                     entries.pop(number, None)
                     if self._closing:

@@ -6,7 +6,6 @@ standard library take them.  Against concurrent.futures.ProcessPoolExecutor:
 
 * a worker that dies takes its own task with it, not the executor: that future fails with WorkerDied (a BrokenProcessPool),
   the others go on; all is lost (BrokenProcessPool) only when workers cannot be started or the initializer raises;
-* what cannot be pickled raises in submit();
 * a future can be cancelled until a worker has taken it, not only until it is near the head of the queue;
 * submit_with(retries=n)(fn, ...) runs a task again when its worker died; map() takes retries=n;
 * map() copies a large array that occurs in several calls once; arrays of skep.empty() and its like go by reference.
@@ -41,7 +40,14 @@ class _Future(Future):
         executor = self._executor
         if executor is not None and not self.done() and not executor._take_back([self]):
             return False
-        return super().cancel()
+        return self._cancel()
+
+    def _cancel(self):
+        """No worker has it or will have it."""
+        cancelled = super().cancel()
+        if cancelled and self._state == 'CANCELLED':
+            self.set_running_or_notify_cancel()
+        return cancelled
 
     def running(self):
         executor = self._executor
@@ -113,7 +119,7 @@ class ProcessPoolExecutor(Executor):
             raise RuntimeError('cannot schedule new futures after interpreter shutdown')
         if self._crew is None:
             self._crew = _crew.Crew(self._mp_context, self._max_workers, self._initializer, self._initargs, self._max_tasks_per_child,
-                                    wrap=_ExceptionWithTraceback, caught=BaseException, name='Process')
+                                    wrap=_ExceptionWithTraceback, caught=BaseException)
             _executors.add(self)
             weakref.finalize(self, self._crew.close)
         return self._crew
@@ -141,12 +147,18 @@ class ProcessPoolExecutor(Executor):
         future = _Future()
         with self._lock:
             crew = self._started()
-            function = crew.function(fn)
-            if kwargs:
-                numbers = crew.put(_Call([future], fn, retries), function, _crew.CALL_WITH_KEYWORDS, [(args, kwargs)])
+            crew.check()
+            try:
+                function = crew.function(fn)
+                if kwargs:
+                    numbers = crew.put(_Call([future], fn, retries), function, _crew.CALL_WITH_KEYWORDS, [(args, kwargs)])
+                else:
+                    numbers = crew.put(_Call([future], fn, retries), function, _crew.CALL, [args])
+            except Exception as error:  # of pickle, or the hive is full: it is the future's, as it always was
+                future.set_running_or_notify_cancel()
+                future.set_exception(error)
             else:
-                numbers = crew.put(_Call([future], fn, retries), function, _crew.CALL, [args])
-            self._belongs(future, numbers[0])
+                self._belongs(future, numbers[0])
         return future
 
     def _belongs(self, future, number):
@@ -166,7 +178,7 @@ class ProcessPoolExecutor(Executor):
             function = self._started().function(fn)
         send = functools.partial(self._send_chunks, fn, function, retries)
         futures = deque(send(list(itertools.islice(chunks, buffersize))))
-        return _results(futures, deadline, send if buffersize is not None else None, chunks)
+        return _results(futures, deadline, send if buffersize is not None else None, chunks, self._take_back)
 
     def _send_chunks(self, fn, function, retries, chunks):
         """Futures of lists of results."""
@@ -180,8 +192,10 @@ class ProcessPoolExecutor(Executor):
         return futures
 
     def _take_back(self, futures):
-        """Take calls out of the queue again; those that no worker had taken are returned."""
-        by_number = {future._number: future for future in futures}
+        """Take calls out of the queue again; those that no worker had taken are returned.  Cost: a look at all calls that wait."""
+        by_number = {future._number: future for future in futures if not future.done()}
+        if not by_number:
+            return []
         with self._lock:
             found = self._crew.take_back(by_number)
         return [by_number[number] for number in found]
@@ -198,8 +212,8 @@ class ProcessPoolExecutor(Executor):
             by_number = {number: call.futures[index] for number, call, index in calls}
             for number in crew.take_back(by_number):
                 future = by_number[number]
-                if future is not None and Future.cancel(future):
-                    future.set_running_or_notify_cancel()
+                if future is not None:
+                    future._cancel()
         crew.close()
         if wait:
             crew.join()
@@ -227,7 +241,7 @@ def _chunks(tuples, size):
     return iter(lambda: list(itertools.islice(tuples, size)), [])
 
 
-def _results(futures, deadline, send, chunks):
+def _results(futures, deadline, send, chunks, take_back):
     """What map() returns; what is not yet done is cancelled when nobody wants it any more."""
     try:
         while futures:
@@ -244,8 +258,8 @@ def _results(futures, deadline, send, chunks):
             while values:
                 yield values.pop()
     finally:
-        for future in futures:
-            future.cancel()
+        for future in take_back(futures):
+            future._cancel()
 
 
 def _wait_for_all():
