@@ -87,23 +87,29 @@ static int numpy_adopt(struct core_state *state, PyObject *numpy)
         return 0;
 }
 
-static bool is_ndarray(struct core_state *state, PyObject *object)
+bool message_has_numpy(struct core_state *state)
 {
-        PyTypeObject *type = Py_TYPE(object);
         PyObject *name, *numpy;
 
         if (state->ndarray)
-                return (PyObject *)type == state->ndarray;
-        if (strcmp(type->tp_name, "numpy.ndarray") != 0)
-                return false;
+                return true;
         name = PyUnicode_InternFromString("numpy");
         numpy = name ? PyImport_GetModule(name) : NULL;
         if (numpy && numpy_adopt(state, numpy) < 0)
                 Py_CLEAR(numpy);
-        PyErr_Clear(); /* numpy half imported: then it is an object like any other */
+        PyErr_Clear(); /* numpy half imported: then its arrays are objects like any other */
         Py_XDECREF(numpy);
         Py_XDECREF(name);
-        return state->ndarray && (PyObject *)type == state->ndarray;
+        return state->ndarray != NULL;
+}
+
+static bool is_ndarray(struct core_state *state, PyObject *object)
+{
+        PyTypeObject *type = Py_TYPE(object);
+
+        if (!state->ndarray && (strcmp(type->tp_name, "numpy.ndarray") != 0 || !message_has_numpy(state)))
+                return false;
+        return (PyObject *)type == state->ndarray;
 }
 
 struct array_object *message_array_beneath(struct core_state *state, PyObject *ndarray)

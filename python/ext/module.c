@@ -93,7 +93,7 @@ static PyMethodDef core_methods[] = {
         X(pickle_dumps) X(pickle_loads) X(pickler) X(forking_pickler) X(copyreg_table) X(protocol) X(pickler_keywords)        \
         X(loads_keywords)                                                                                                     \
         X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base) X(name_block) X(name_timeout)     \
-        X(ndarray) X(numpy_asarray) X(numpy_copyto)
+        X(reduce_ndarray) X(ndarray) X(numpy_asarray) X(numpy_copyto)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
 {

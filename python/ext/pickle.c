@@ -277,13 +277,34 @@ static bool is_plain(PyObject *object, int *budget)
         return false;
 }
 
+/* NumPy's arrays with times in them go out of band too. @return 0; -1 with an exception */
+static int add_ndarray(struct core_state *state, PyObject *table)
+{
+        int there;
+
+        if (!message_has_numpy(state))
+                return 0;
+        there = PyDict_Contains(table, state->ndarray); /* what a user has registered comes first */
+        if (there)
+                return there < 0 ? -1 : 0;
+        if (!state->reduce_ndarray) {
+                PyObject *arrays = PyImport_ImportModule("skep.arrays");
+
+                state->reduce_ndarray = arrays ? PyObject_GetAttrString(arrays, "_reduce_ndarray") : NULL;
+                Py_XDECREF(arrays);
+                if (!state->reduce_ndarray)
+                        return -1;
+        }
+        return PyDict_SetItem(table, state->ndarray, state->reduce_ndarray);
+}
+
 /* What ForkingPickler.__init__ builds: both tables as they are now. */
 static PyObject *reducers_now(struct core_state *state)
 {
         PyObject *extra = PyObject_GetAttr(state->forking_pickler, state->name_extra_reducers);
         PyObject *table = extra ? PyDict_Copy(state->copyreg_table) : NULL;
 
-        if (table && PyDict_Update(table, extra) < 0)
+        if (table && (PyDict_Update(table, extra) < 0 || add_ndarray(state, table) < 0))
                 Py_CLEAR(table);
         Py_XDECREF(extra);
         return table;

@@ -53,6 +53,7 @@ struct core_state {
         PyObject *name_block;
         PyObject *name_timeout;
 
+        PyObject *reduce_ndarray; /* skep.arrays._reduce_ndarray, NULL until it was needed */
         PyObject *ndarray;       /* numpy.ndarray, NULL until numpy was seen */
         PyObject *numpy_asarray;
         PyObject *numpy_copyto;
@@ -143,6 +144,8 @@ int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const 
 int message_put(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *object, const struct patience *patience);
 /* @return the object; NULL with an exception.  The caller ends the loan. */
 PyObject *message_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
+/* Whether somebody has imported numpy; then state->ndarray is there. */
+bool message_has_numpy(struct core_state *state);
 /* The Array in whose memory a numpy.ndarray lies, borrowed; NULL if there is none. */
 struct array_object *message_array_beneath(struct core_state *state, PyObject *ndarray);
 /* Raise for a failed put. @return -1 */

@@ -142,6 +142,10 @@ def total_when(array, path):
     return float(array.sum()), array.flags.writeable
 
 
+def set_first(array, value):
+    array[0] = value
+
+
 def negate_in_place(array):
     array *= -1
     return array
