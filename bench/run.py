@@ -16,12 +16,13 @@ HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
 C_PROGRAMS = ["queue", "array", "heap", "lock", "hive"]
-PYTHON_PROGRAMS = ["python_queue", "python_array"]
+PYTHON_PROGRAMS = ["python_queue", "python_array", "python_pool"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
 #   times         skep's median is at most `figure` times the peer's
 #   faster        the peer's median is at least `figure` times skep's
+#   rate          skep's median, a rate, is at least `figure` times the peer's
 #   more          skep's median is at most `figure` more than the peer's
 TARGETS = [
     ("array put -> first element", "4 KiB", "max", 500, "bare SPSC ring"),
@@ -56,6 +57,16 @@ TARGETS = [
     ("Python messages 1->1 many", "", "min", 6, None),
     ("Python round trip", "", "max", 6, "multiprocessing.Queue"),
     ("Python round trip", "", "max", 6, "multiprocessing.Pipe"),
+    ("Python Pool.map of no-ops", "chunksize 1", "rate", 5, "multiprocessing.Pool"),
+    ("Python Pool.map of no-ops", "default", "rate", 1, "multiprocessing.Pool"),
+    ("Python apply_async and get", "", "rate", 5, "multiprocessing.Pool"),
+    ("Python executor submit and result", "", "rate", 10, "concurrent.futures"),
+    ("Python Pool.apply", "idle", "times", 0.4, "multiprocessing.Pool"),
+    ("Python array there and back", "ordinary", "faster", 20, "multiprocessing.Pool"),
+    ("Python array there and back", "born", "faster", 1000, "multiprocessing.Pool"),
+    ("Python primes to 200000", "", "faster", 1.95, "one process"),
+    ("Python pool start and end", "fork", "times", 1, "multiprocessing.Pool"),
+    ("Python pool start and end", "spawn", "times", 1, "multiprocessing.Pool"),
 ]
 
 
@@ -90,11 +101,11 @@ def judge(kind, figure, ours, theirs):
         return ours <= figure if kind == "max" else ours >= figure
     if theirs is None:
         return None
-    return {"times": ours <= figure * theirs, "faster": theirs >= figure * ours, "more": ours <= theirs + figure}[kind]
+    return {"times": ours <= figure * theirs, "faster": theirs >= figure * ours, "rate": ours >= figure * theirs, "more": ours <= theirs + figure}[kind]
 
 
 def target_text(kind, figure, unit):
-    return {"max": f"<= {figure:g} {unit}", "min": f">= {figure:g} {unit}", "times": f"<= {figure:g} x peer", "faster": f"{figure:g} x faster",
+    return {"max": f"<= {figure:g} {unit}", "min": f">= {figure:g} {unit}", "times": f"<= {figure:g} x peer", "faster": f"{figure:g} x faster", "rate": f">= {figure:g} x peer",
             "more": f"<= {figure:g} {unit} more"}[kind]
 
 

@@ -71,7 +71,8 @@ static PyObject *core_unlink(PyObject *module, PyObject *name)
 }
 
 PyDoc_STRVAR(pack_doc, "pack(hive, obj, tail=b'', number=0)\n--\n\n"
-                       "The pickle of an object as bytes, with a tail and a number of 8 bytes behind it if given; or, if it has large buffers or mentions objects of the hive, the tuple\n"
+                       "The pickle of an object as bytes, with a tail and a number of 8 bytes behind it if given; or, if it has large\n"
+                       "buffers or mentions objects of the hive, the tuple\n"
                        "(bytes, list of (memoryview, its address), list of (offset, serial)).");
 
 PyDoc_STRVAR(mention_doc, "mention(hive, reference)\n--\n\n"
