@@ -105,7 +105,8 @@ def judge(kind, figure, ours, theirs):
 
 
 def target_text(kind, figure, unit):
-    return {"max": f"<= {figure:g} {unit}", "min": f">= {figure:g} {unit}", "times": f"<= {figure:g} x peer", "faster": f"{figure:g} x faster", "rate": f">= {figure:g} x peer",
+    return {"max": f"<= {figure:g} {unit}", "min": f">= {figure:g} {unit}", "times": f"<= {figure:g} x peer", "faster": f"{figure:g} x faster",
+            "rate": f">= {figure:g} x peer",
             "more": f"<= {figure:g} {unit} more"}[kind]
 
 

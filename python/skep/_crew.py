@@ -359,6 +359,9 @@ class Job:
     def describe(self, index):
         return 'a task'
 
+    def renumbered(self, index, number):
+        """The task is put again under another number."""
+
     def _abandon(self, error):
         """It will not be done."""
 
@@ -384,9 +387,10 @@ class Crew:
         self._notes = collections.deque()    # what to do when the note of each, b'', is read
         self._notes_lock = threading.Lock()
         self._change = threading.Condition(threading.Lock())
-        self._led = False                    # somebody takes results
+        self._led = False                    # somebody takes results,
+        self._leader = None                  # this thread
         self._followers = 0
-        self._background_count = 0           # open tasks of jobs with .background
+        self._watched = set()                # open tasks whose results somebody must take even if nobody waits
         self._calls = collections.deque()    # for the background thread
         self._background = None
         self._closing = self._terminated = False
@@ -499,7 +503,7 @@ class Crew:
             self._notes.append(function)
             self._results.put(b'')
         with self._change:
-            if not self._led and self._background_count:
+            if not self._led and self._watched:
                 self._change.notify_all()
 
     def _died(self, word, pid, exitcode):
@@ -521,9 +525,13 @@ class Crew:
         if entry is None:
             return
         job, index, message, retries = entry
+        self._watched.discard(number)
         number = next(self._numbers)
         message = message[:-8] + number.to_bytes(8, 'little') if type(message) is bytes else (*message[:-1], number)
         self._open[number] = job, index, message, retries - tries
+        job.renumbered(index, number)
+        if job.background:
+            self._watched.add(number)
         self._tasks.put(message)
 
     def _break(self, error):
@@ -574,7 +582,7 @@ class Crew:
                         for message, number in zip(messages, numbers)]
         self._open.update(zip(numbers, zip(itertools.repeat(job), itertools.count(first_index), messages, itertools.repeat(retries))))
         if job.background:
-            self._need_background(len(numbers))
+            self.watch(numbers)
         try:
             if len(messages) == 1:
                 self._tasks.put(messages[0])
@@ -626,10 +634,8 @@ class Crew:
         return found
 
     def _forget(self, number):
-        entry = self._open.pop(number, None)
-        if entry and entry[0].background:
-            with self._change:
-                self._background_count -= 1
+        self._open.pop(number, None)
+        self._watched.discard(number)
         self._shut_if_done()
 
     def is_at_work(self, number):
@@ -675,18 +681,21 @@ class Crew:
             except Empty:
                 return
         entries, unpack, loads = self._open, _RESULT.unpack_from, pickle.loads
+        watched = self._watched
         while inbox:
             message = inbox[0]
             if type(message) is bytes and message:
                 status, number = unpack(message, len(message) - 16)
                 entry = entries.get(number)
-                if status == _OK and entry is not None and not entry[0].background:  # nearly always; _read() is the whole story
+                if status == _OK and entry is not None:  # nearly always; _read() is the whole story
                     try:
                         value, ok = loads(message), True
                     except (Exception, SystemExit) as error:
                         value, ok = _load_error(error), False
                     entry[0]._settle(entry[1], ok, value)
                     entries.pop(number, None)
+                    if watched:
+                        watched.discard(number)
                     if self._closing:
                         self._shut_if_done()
                     inbox.popleft()
@@ -698,6 +707,10 @@ class Crew:
         """Wait until is_done(); false at the timeout.  Takes results meanwhile, unless another thread does."""
         if is_done():
             return True
+        if self._leader == threading.get_ident():  # a callback of a future
+            if timeout == 0:
+                return False
+            raise RuntimeError('a callback cannot wait for other calls of its executor')
         deadline = None if timeout is None else time.monotonic() + max(timeout, 0)
         while True:
             left = None if deadline is None else deadline - time.monotonic()
@@ -714,6 +727,7 @@ class Crew:
                     finally:
                         self._followers -= 1
             if lead:
+                self._leader = threading.get_ident()
                 self._lead(is_done, deadline)
             if timeout is not None and time.monotonic() >= deadline:
                 return is_done()
@@ -729,6 +743,7 @@ class Crew:
                 if left == 0.0:
                     break
         finally:
+            self._leader = None
             with self._change:
                 self._led = False
                 self._change.notify_all()
@@ -752,11 +767,15 @@ class Crew:
         if led:
             self._note(lambda: None)
 
-    def _need_background(self, count):
+    def watch(self, numbers):
+        """Somebody must take the results of these tasks, even if nobody waits for them."""
         with self._change:
-            self._background_count += count
+            self._watched.update(number for number in numbers if number in self._open)
             self._start_background()
             self._change.notify_all()
+        for number in numbers:
+            if number not in self._open:  # settled meanwhile
+                self._watched.discard(number)
 
     def _start_background(self):
         if self._background is None:
@@ -768,13 +787,13 @@ class Crew:
         while True:
             with self._change:
                 while not (self._calls or self._terminated or (self._shut and not self._open)
-                           or (self._background_count and not self._led)):
+                           or (self._watched and not self._led)):
                     self._change.wait()
                 call = self._calls.popleft() if self._calls else None
                 if call is None and (self._terminated or (self._shut and not self._open)):
                     return
             if call is None:
-                self.wait(lambda: self._calls or self._terminated or not self._background_count)
+                self.wait(lambda: self._calls or self._terminated or not self._watched)
                 continue
             try:
                 call()
@@ -790,6 +809,8 @@ class Crew:
         with self._workers_lock:
             self._closing = True
             self._shut_if_done()
+        if self._open:
+            self.watch(list(self._open))
         self._wake_watch()
 
     def _shut_tasks(self):
@@ -834,8 +855,7 @@ class Crew:
         for job in {id(entry[0]): entry[0] for entry in list(self._open.values())}.values():
             job._abandon(error)
         self._open.clear()
-        with self._change:
-            self._background_count = 0
+        self._watched.clear()
         self.changed()
 
     def __del__(self):

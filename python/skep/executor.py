@@ -36,6 +36,47 @@ class _Future(Future):
 
     _executor = _number = None
 
+    # Who waits for a result takes the results of all.  Only for callbacks, and for wait() and as_completed(), which look at
+    # _waiters, a thread does it in the background.
+
+    @property
+    def _waiters(self):
+        self._watch()
+        return self._waiting
+
+    @_waiters.setter
+    def _waiters(self, waiters):
+        self._waiting = waiters
+
+    def _watch(self):
+        executor = self._executor
+        if executor is not None and self._state == 'PENDING':
+            self._job.background = True
+            executor._crew.watch([self._number])
+
+    def add_done_callback(self, fn):
+        super().add_done_callback(fn)
+        self._watch()
+
+    def done(self):
+        executor = self._executor
+        if executor is not None and not super().done():
+            executor._crew.poll()
+        return super().done()
+
+    def result(self, timeout=None):
+        self._wait(timeout)
+        return super().result(0 if timeout is not None else None)
+
+    def exception(self, timeout=None):
+        self._wait(timeout)
+        return super().exception(0 if timeout is not None else None)
+
+    def _wait(self, timeout):
+        executor = self._executor
+        if executor is not None:
+            executor._crew.wait(super().done, timeout)
+
     def cancel(self):
         executor = self._executor
         if executor is not None and not self.done() and not executor._take_back([self]):
@@ -57,14 +98,16 @@ class _Future(Future):
 class _Call(_crew.Job):
     """What becomes of one call, or of several that were sent together (index: which)."""
 
-    background = True
-
     def __init__(self, futures, function, retries):
+        self.background = False
         self.futures, self.retries = futures, retries
         self.called = getattr(function, '__qualname__', None) or repr(function)
 
     def describe(self, index):
         return f'{self.called}()' if len(self.futures) == 1 else f'{self.called}() of map, part {index}'
+
+    def renumbered(self, index, number):
+        self.futures[index]._number = number
 
     def _settle(self, index, ok, value):
         future, self.futures[index] = self.futures[index], None
@@ -150,21 +193,22 @@ class ProcessPoolExecutor(Executor):
             crew.check()
             try:
                 function = crew.function(fn)
+                job = _Call([future], fn, retries)
                 if kwargs:
-                    numbers = crew.put(_Call([future], fn, retries), function, _crew.CALL_WITH_KEYWORDS, [(args, kwargs)])
+                    numbers = crew.put(job, function, _crew.CALL_WITH_KEYWORDS, [(args, kwargs)])
                 else:
-                    numbers = crew.put(_Call([future], fn, retries), function, _crew.CALL, [args])
+                    numbers = crew.put(job, function, _crew.CALL, [args])
             except Exception as error:  # of pickle, or the hive is full: it is the future's, as it always was
                 future.set_running_or_notify_cancel()
                 future.set_exception(error)
             else:
-                self._belongs(future, numbers[0])
+                self._belongs(future, job, numbers[0])
         return future
 
-    def _belongs(self, future, number):
-        future._number = number
-        if not future.done():
-            future._executor = self
+    def _belongs(self, future, job, number):
+        future._number, future._job, future._executor = number, job, self
+        if future._state not in ('PENDING', 'RUNNING'):
+            future._executor = None  # settled meanwhile
 
     def map(self, fn, *iterables, timeout=None, chunksize=1, buffersize=None, retries=0):
         """An iterator over fn(*items) for each tuple of items, in order; at most buffersize results wait at a time (None: any number)."""
@@ -187,8 +231,9 @@ class ProcessPoolExecutor(Executor):
         futures = [_Future() for _ in chunks]
         with self._lock:
             crew = self._started()
-            for future, number in zip(futures, crew.put(_Call(list(futures), fn, retries), function, _crew.STARMAP, chunks)):
-                self._belongs(future, number)
+            job = _Call(list(futures), fn, retries)
+            for future, number in zip(futures, crew.put(job, function, _crew.STARMAP, chunks)):
+                self._belongs(future, job, number)
         return futures
 
     def _take_back(self, futures):

@@ -185,3 +185,29 @@ def test_the_interpreter_ends_after_what_was_submitted(tmp_path):
                       '    executor.submit(pool_children.sleep, 0.3).add_done_callback(lambda future: print("done", future.result(), flush=True))\n')
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=30, env=environment())
     assert (done.stdout, done.stderr) == ('done 0.3\n', '')
+
+
+def test_a_callback_that_waits_is_told_not_to(executor):
+    told = []
+
+    def wait_for_another(future):
+        another = executor.submit(children.sleep, 0.2)
+        try:
+            another.result()
+        except RuntimeError as error:
+            told.append(str(error))
+
+    first = executor.submit(children.sleep, 0.1)
+    first.add_done_callback(wait_for_another)
+    first.result()
+    assert comes(lambda: told) and 'callback' in told[0]
+
+
+def test_asyncio_waits_for_it(executor):
+    import asyncio
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        return await asyncio.gather(*(loop.run_in_executor(executor, children.square, x) for x in range(20)))
+
+    assert asyncio.run(main()) == [x * x for x in range(20)]
