@@ -36,6 +36,7 @@ bench: build ## measure; writes build/bench.json
 
 soak: build ## random kill -9 for SOAK_SECONDS (60)
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/soak_test
+	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) PYTHONPATH=build/python $(PYTHON) -m pytest -q -s -k soak python/tests/test_pool.py
 
 check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64
 	@tools/bootstrap.sh --all

@@ -29,7 +29,6 @@ import os
 import pickle
 import signal
 import struct
-import sys
 import threading
 import time
 import traceback
@@ -334,10 +333,12 @@ def work(tasks, results, board, place, initializer, initargs, task_max, wrap, ca
                 parcel = pack(hive, value, _OK_BYTES, number)
                 if type(parcel) is not bytes:
                     parcel = _result(_parcel(hive, parcel), _OK, number)
-            except Exception as error:
+            except BaseException as error:
+                if not isinstance(error, caught):
+                    raise
                 try:
                     parcel = _result(_parcel(hive, _packed(hive, value)), _OK, number)  # cloudpickle may know better
-                except Exception:
+                except caught:
                     told = MaybeEncodingError(error, value) if wrap is ExceptionWithTraceback else error
                     parcel = _result(_failure(hive, wrap, told, value), _FAILED, number)
         message = function = arguments = value = None  # not kept while it waits for the next

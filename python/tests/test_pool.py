@@ -3,6 +3,7 @@
 
 ctest: timeout=400
 """
+import faulthandler
 import gc
 import operator
 import os
@@ -529,6 +530,7 @@ def test_soak_each_task_is_done_once_or_reported(retries):
     """A worker is killed every 20 ms.  Each task adds one to its own word."""
     seconds = float(os.environ.get('SKEP_SOAK_SECONDS', '3'))
     signal.alarm(int(seconds) + 60)
+    faulthandler.dump_traceback_later(seconds + 120, exit=True)
     seed = random.randrange(1 << 30)
     print('seed', seed)
     choose = random.Random(seed)
