@@ -33,6 +33,8 @@ from ._progress import bar
 
 __all__ = ['Pool', 'ThreadPool', 'WorkerDied']
 
+_CHUNK_MAX = 4096  # items, unless asked for: larger chunks gain nothing, and their results come late and through cold memory
+
 
 def _name(function):
     return getattr(function, '__qualname__', None) or repr(function)
@@ -297,7 +299,7 @@ class Pool:
         self._check_running()
         items = iterable if hasattr(iterable, '__len__') else list(iterable)
         if chunksize is None:
-            chunksize = -(-len(items) // (4 * self._processes))
+            chunksize = min(-(-len(items) // (4 * self._processes)), _CHUNK_MAX)
         if len(items) and chunksize < 1:
             raise ValueError(f'Chunksize must be 1+, not {chunksize}')
         crew, iterator = self._crew, iter(items)
