@@ -9,12 +9,14 @@ DESTDIR ?=
 CMAKE_FLAGS ?=
 SOAK_SECONDS ?= 60
 FUZZ_SECONDS ?= 60
+# Interpreters beside PYTHON for `make conformance`
+PYTHONS ?= $(wildcard $(HOME)/.pyenv/versions/3.*/bin/python3)
 JOBS ?= $(shell nproc)
 
 configure = cmake --preset $(1) -DSKEP_PYTHON=$(PYTHON) $(CMAKE_FLAGS) $(2) >/dev/null
 build = cmake --build --preset $(1) -j $(JOBS) -- --quiet
 
-.PHONY: all bootstrap build demo test bench soak check-all arm64 fuzz install format lint clean help
+.PHONY: all bootstrap build demo test bench conformance soak check-all arm64 fuzz install format lint clean help
 
 all: build ## build library, command, Python package, tests and examples (default)
 
@@ -34,11 +36,15 @@ test: build ## every test of the normal build
 bench: build ## measure; writes build/bench.json
 	@PYTHONPATH=build/python SKEP_BUILD=build $(PYTHON) bench/run.py
 
-soak: build ## random kill -9 for SOAK_SECONDS (60)
+conformance: build ## CPython's own tests of multiprocessing; PYTHONS= more interpreters, CONFORMANCE_FLAGS=--all all classes
+	@SKEP_BUILD=build $(PYTHON) tools/conformance.py $(CONFORMANCE_FLAGS) $(PYTHON) $(PYTHONS); status=$$?; [ $$status = 0 ] || [ $$status = 77 ]
+
+soak: build ## random kill -9 for SOAK_SECONDS (60), each of three tests
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/soak_test
+	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/sync_soak_test
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) PYTHONPATH=build/python $(PYTHON) -m pytest -q -s -k soak python/tests/test_pool.py
 
-check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64
+check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64, models
 	@tools/bootstrap.sh --all
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory lint
@@ -60,6 +66,8 @@ check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64
 	@ctest --preset fuzz --no-tests=error
 	@if command -v aarch64-linux-gnu-gcc >/dev/null; then $(MAKE) --no-print-directory arm64; \
 	else echo "== arm64: no gcc-aarch64-linux-gnu here, left out"; fi
+	@echo "== models"
+	@tests/model/run.sh
 
 arm64: ## cross-compile for 64-bit ARM; run the tests if qemu-user is there
 	@echo "== arm64"

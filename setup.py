@@ -18,6 +18,15 @@ def extension_sources():
     return sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "python/ext").glob("*.c"))
 
 
+def numpy_include():
+    """For the allocator hook, which is left out where NumPy's headers are not at hand (pip's isolated builds)."""
+    try:
+        import numpy
+    except ImportError:
+        return []
+    return [numpy.get_include()]
+
+
 def version():
     return re.search(r'^#define SKEP_VERSION "([^"]+)"', (ROOT / "include/skep/skep.h").read_text(), re.M).group(1)
 
@@ -33,7 +42,7 @@ setup(
             "skep._core",
             sources=extension_sources() + library_sources(),
             depends=sorted(path.relative_to(ROOT).as_posix() for folder in ("src", "include", "python/ext") for path in (ROOT / folder).rglob("*.h")),
-            include_dirs=["include", "src"],
+            include_dirs=["include", "src", *numpy_include()],
             define_macros=[("_GNU_SOURCE", None)],
             extra_compile_args=["-std=gnu11", "-O2", "-fvisibility=hidden", "-pthread"],
             extra_link_args=["-pthread", "-Wl,--version-script=cmake/extension.sym"],

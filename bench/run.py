@@ -15,14 +15,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
-C_PROGRAMS = ["queue", "array", "heap", "lock", "hive"]
-PYTHON_PROGRAMS = ["python_queue", "python_array", "python_pool"]
+C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "hive"]
+PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync", "python_pool"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
 #   times         skep's median is at most `figure` times the peer's
+#   share         skep's median is at least `figure` times the peer's
 #   faster        the peer's median is at least `figure` times skep's
-#   rate          skep's median, a rate, is at least `figure` times the peer's
 #   more          skep's median is at most `figure` more than the peer's
 TARGETS = [
     ("array put -> first element", "4 KiB", "max", 500, "bare SPSC ring"),
@@ -43,6 +43,12 @@ TARGETS = [
     ("alloc + free", "4 KiB", "max", 60, "malloc"),
     ("alloc + free", "1 MiB", "max", 150, "malloc"),
     ("lock + unlock uncontended", "", "times", 1.0, "robust shared pthread mutex"),
+    ("semaphore uncontended", "", "times", 1.0, "shared sem_t"),
+    ("lock contended", "", "share", 1.0, "shared pthread mutex"),
+    ("lock contended, longest wait", "", "times", 10, "shared pthread mutex"),
+    ("event there and back", "", "times", 1.15, "bare futex"),
+    ("condition there and back", "", "times", 1.15, "bare futex"),
+    ("barrier of 2", "", "times", 1.3, "two futex wake-ups"),
     ("attach", "", "max", 100, "bare mmap"),
     ("fork", "1000 arrays", "more", 1000, "plain fork"),
     ("Python array put -> first element", "awake", "max", 5, None),
@@ -57,16 +63,30 @@ TARGETS = [
     ("Python messages 1->1 many", "", "min", 6, None),
     ("Python round trip", "", "max", 6, "multiprocessing.Queue"),
     ("Python round trip", "", "max", 6, "multiprocessing.Pipe"),
-    ("Python Pool.map of no-ops", "chunksize 1", "rate", 5, "multiprocessing.Pool"),
-    ("Python Pool.map of no-ops", "default", "rate", 1, "multiprocessing.Pool"),
-    ("Python apply_async and get", "", "rate", 5, "multiprocessing.Pool"),
-    ("Python executor submit and result", "", "rate", 10, "concurrent.futures"),
+    ("Python Pool.map of no-ops", "chunksize 1", "share", 5, "multiprocessing.Pool"),
+    ("Python Pool.map of no-ops", "default", "share", 1, "multiprocessing.Pool"),
+    ("Python apply_async and get", "", "share", 5, "multiprocessing.Pool"),
+    ("Python executor submit and result", "", "share", 10, "concurrent.futures"),
     ("Python Pool.apply", "idle", "times", 0.4, "multiprocessing.Pool"),
     ("Python array there and back", "ordinary", "faster", 20, "multiprocessing.Pool"),
     ("Python array there and back", "born", "faster", 1000, "multiprocessing.Pool"),
     ("Python primes to 200000", "", "faster", 1.95, "one process"),
     ("Python pool start and end", "fork", "times", 1, "multiprocessing.Pool"),
     ("Python pool start and end", "spawn", "times", 1, "multiprocessing.Pool"),
+    ("Python ShareableList get", "", "faster", 5, "multiprocessing.ShareableList"),
+    ("Python ShareableList set", "", "faster", 5, "multiprocessing.ShareableList"),
+    ("Python pipe round trip", "awake", "faster", 5, "multiprocessing.Pipe"),
+    ("Python pipe round trip", "asleep", "times", 0.7, "multiprocessing.Pipe"),
+    ("Python pipe there", "1 MiB bytes", "faster", 3, "multiprocessing.Pipe"),
+    ("Python pipe there", "48 MiB", "faster", 1000, "multiprocessing.Pipe"),
+    ("Python with Lock", "", "times", 0.5, "multiprocessing.Lock"),
+    ("Python with RLock", "", "times", 0.5, "multiprocessing.RLock"),
+    ("Python with Semaphore", "", "times", 0.5, "multiprocessing.Semaphore"),
+    ("Python value.add", "", "faster", 10, "multiprocessing get_lock"),
+    ("Python array from a list", "", "faster", 5, "multiprocessing.RawArray"),
+    ("Python array from a list", "", "faster", 1, "array.array"),
+    ("Python event ping-pong", "", "times", 1.15, "bare futex"),
+    ("Python condition ping-pong", "", "times", 1.15, "bare futex"),
 ]
 
 
@@ -101,13 +121,13 @@ def judge(kind, figure, ours, theirs):
         return ours <= figure if kind == "max" else ours >= figure
     if theirs is None:
         return None
-    return {"times": ours <= figure * theirs, "faster": theirs >= figure * ours, "rate": ours >= figure * theirs, "more": ours <= theirs + figure}[kind]
+    return {"times": ours <= figure * theirs, "share": ours >= figure * theirs,
+            "faster": theirs >= figure * ours, "more": ours <= theirs + figure}[kind]
 
 
 def target_text(kind, figure, unit):
-    return {"max": f"<= {figure:g} {unit}", "min": f">= {figure:g} {unit}", "times": f"<= {figure:g} x peer", "faster": f"{figure:g} x faster",
-            "rate": f">= {figure:g} x peer",
-            "more": f"<= {figure:g} {unit} more"}[kind]
+    return {"max": f"<= {figure:g} {unit}", "min": f">= {figure:g} {unit}", "times": f"<= {figure:g} x peer", "share": f">= {figure:g} x peer",
+            "faster": f"{figure:g} x faster", "more": f"<= {figure:g} {unit} more"}[kind]
 
 
 def table_line(rows, name, words, kind, figure, peer):

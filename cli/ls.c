@@ -66,16 +66,45 @@ static enum cli_exit list_hives(bool json)
 
 /* --- one hive ----------------------------------------------------------------------------------------------------- */
 
-static int object_json(const struct skep_object_entry *entry, void *objects)
+static const char *condition_of(const struct skep_object_info *info)
 {
-        return json_array_append_new(objects, json_pack("{s:s, s:s}", "name", entry->name, "kind", entry->kind)) ? -ENOMEM : 0;
+        if (info->flags & SKEP_OBJECT_BROKEN)
+                return "broken";
+        return info->flags & SKEP_OBJECT_OWNER_DIED ? "owner died" : "";
 }
 
-static int object_line(const struct skep_object_entry *entry, void *count)
+static int object_json(const struct skep_object_info *info, void *objects)
 {
+        json_t *name = *info->name ? json_string(info->name) : json_null();
+
+        return json_array_append_new(objects, json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:b, s:b}", "name", name, "kind", info->kind, "bytes",
+                                                        (json_int_t)info->bytes, "value", (json_int_t)info->value, "owner_pid",
+                                                        (json_int_t)info->owner_pid, "owner_thread", (json_int_t)info->owner_thread, "held_ns",
+                                                        (json_int_t)info->held_ns, "waiters", (int)info->waiters, "owner_died",
+                                                        !!(info->flags & SKEP_OBJECT_OWNER_DIED), "broken", !!(info->flags & SKEP_OBJECT_BROKEN)))
+                       ? -ENOMEM
+                       : 0;
+}
+
+/* "1.2 s", or nothing when it is unknown. @return @p text */
+static const char *held_text(int64_t held_ns, char text[CLI_SIZE_TEXT])
+{
+        *text = 0;
+        if (held_ns > 0)
+                (void)snprintf(text, CLI_SIZE_TEXT, "%.1f s", (double)held_ns / 1e9);
+        return text;
+}
+
+static int object_line(const struct skep_object_info *info, void *count)
+{
+        char owner[CLI_SIZE_TEXT] = "", held[CLI_SIZE_TEXT];
+
         if (!(*(size_t *)count)++)
-                printf("\n%-40s %s\n", "OBJECT", "KIND");
-        printf("%-40s %s\n", entry->name, entry->kind);
+                printf("\n%-32s %-10s %10s %10s %9s %8s  %s\n", "OBJECT", "KIND", "VALUE", "HOLDER", "HELD", "WAITERS", "STATE");
+        if (info->owner_pid)
+                (void)snprintf(owner, sizeof owner, "%lld", (long long)info->owner_pid);
+        printf("%-32s %-10s %10llu %10s %9s %8u  %s\n", *info->name ? info->name : "-", info->kind, (unsigned long long)info->value, owner,
+               held_text(info->held_ns, held), info->waiters, condition_of(info));
         return 0;
 }
 
@@ -103,7 +132,7 @@ static void stat_print(const char *name, const struct skep_hive_stat *stat)
 static enum cli_exit show_json(const char *name, skep_hive *hive, const struct skep_hive_stat *stat)
 {
         json_t *objects = json_array();
-        int r = objects ? skep_hive_names(hive, object_json, objects) : -ENOMEM;
+        int r = objects ? skep_hive_objects(hive, object_json, objects) : -ENOMEM;
 
         if (!r)
                 return cli_print_json(stat_json(name, stat, objects));
@@ -124,7 +153,7 @@ static enum cli_exit show(const char *name, skep_hive *hive, bool json)
         if (json)
                 return show_json(name, hive, &stat);
         stat_print(name, &stat);
-        r = skep_hive_names(hive, object_line, &count);
+        r = skep_hive_objects(hive, object_line, &count);
         return r ? cli_complain(name, r) : CLI_OK;
 }
 

@@ -25,7 +25,7 @@ struct verb {
 
 static const struct verb verbs[] = {
         { "ls", cli_ls, NAME_MAYBE, true,
-          "List the named hives of this machine that you may see; or, given the NAME of one, its figures and its named objects." },
+          "List the named hives of this machine that you may see; or, given the NAME of one, its figures and its objects: value, holder, waiters." },
         { "verify", cli_verify, NAME_ALWAYS, true,
           "Check every structure of the hive NAME and change nothing. Exit code 1 if a problem was found. Exact only while no member "
           "is at work." },

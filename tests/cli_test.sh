@@ -6,9 +6,9 @@ set -euo pipefail
 : "${SKEP_BUILD:=build}"
 skep=$SKEP_BUILD/bin/skep
 name=cli-test-$$
-holder=
+holder= holders=
 out=$(mktemp)
-trap '[ -z "$holder" ] || kill -9 "$holder" 2>/dev/null || true; rm -f "$out" "/dev/shm/skep.$name"' EXIT
+trap 'for pid in $holder $holders; do kill -9 "$pid" 2>/dev/null || true; done; rm -f "$out" "/dev/shm/skep.$name" "/dev/shm/skep.$name-hall"' EXIT
 
 fail() { echo "cli_test: $*"; echo "--- it printed:"; cat "$out"; exit 1; }
 expect() { # expect CODE WORDS COMMAND...   stdout and stderr together
@@ -59,9 +59,31 @@ expect 0 "^to-python  *queue" "$skep" ls "$name"
 expect 0 " 0 problems" "$skep" verify "$name"
 expect 0 ": 0 dead members" "$skep" reap "$name"
 json "[h for h in d if h['name'] == '$name'][0]['members'] == 1" "$skep" ls --json
-json "d['members'] == 1 and d['queues'] == 2 and {o['name'] for o in d['objects']} == {'to-c', 'to-python'}" "$skep" ls "$name" --json
+json "d['members'] == 1 and d['queues'] == 2 and {o['name'] for o in d['objects'] if o['kind'] == 'queue'} == {'to-c', 'to-python'}" "$skep" ls "$name" --json
 json "d['sound'] and d['checked'] > 0 and d['problems'] == 0" "$skep" verify --json "$name"
 json "d['members'] == 0" "$skep" reap --json "$name"
+
+# who holds what: a door that is held and waited for, an event that is set, a barrier that is broken, a lock whose owner died
+expect 0 "OBJECT  *KIND  *VALUE  *HOLDER  *HELD  *WAITERS" "$skep" ls "$name"
+hall=$name-hall
+"$SKEP_BUILD/examples/holders" "$hall" &
+holders=$!
+disown
+for _ in $(seq 200); do
+        "$skep" ls "$hall" 2>/dev/null | grep -q "^door .* 1  *$" && break
+        sleep 0.02
+done
+expect 0 "^door  *lock  *0  *$holders .* 1  *$" "$skep" ls "$hall"
+expect 0 "^bell  *event  *1 " "$skep" ls "$hall"
+expect 0 "^start  *barrier .* broken$" "$skep" ls "$hall"
+expect 0 "^grave  *lock .* owner died$" "$skep" ls "$hall"
+json "[o for o in d['objects'] if o['name'] == 'door'][0]['owner_pid'] == $holders" "$skep" ls --json "$hall"
+json "[o for o in d['objects'] if o['name'] == 'door'][0]['waiters'] == 1" "$skep" ls --json "$hall"
+json "[o for o in d['objects'] if o['name'] == 'door'][0]['held_ns'] > 0" "$skep" ls --json "$hall"
+json "[o for o in d['objects'] if o['name'] == 'start'][0]['broken']" "$skep" ls --json "$hall"
+json "[o for o in d['objects'] if o['name'] == 'grave'][0]['owner_died']" "$skep" ls --json "$hall"
+kill -9 "$holders"
+holders=
 
 # removed while it lives
 expect 0 "" "$skep" rm "$name"

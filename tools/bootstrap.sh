@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Install what the build needs and this machine lacks: tools/packages.txt, and with --all also what `make check-all` wants:
-# clang, and, where apt knows them, a compiler and an emulator for arm64.
+# clang, spin, and, where apt knows them, a compiler and an emulator for arm64.
 # Prints nothing and changes nothing if all is there. On a system without dpkg it only checks for the programs.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -40,7 +40,7 @@ pick() {
 mapfile -t needed < <(missing "${wanted[@]}")
 if [ "${1:-}" = --all ]; then
         # Debian 12 has the fuzzer's run-time library in a package of its own; elsewhere versions differ.
-        for choice in "clang-14 clang" "libclang-rt-14-dev libclang-rt-dev"; do
+        for choice in "clang-14 clang" "libclang-rt-14-dev libclang-rt-dev" "spin"; do
                 # shellcheck disable=SC2086
                 name=$(pick $choice)
                 [ -z "$name" ] || [ -z "$(missing "$name")" ] || needed+=("$name")

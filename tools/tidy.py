@@ -13,10 +13,10 @@ from pathlib import Path
 
 FLOORS = {
     "base": 0, "os": 1, "hive": 2, "member": 3, "sync": 4, "heap": 5, "ring": 5, "claim": 6,
-    "array": 7, "object": 7, "queue": 8, "channel": 8, "dict": 8, "list": 8, "value": 8, "trace": 8,
-    "process": 9, "pool": 10, "manager": 10,
+    "array": 7, "object": 7, "memory": 7, "queue": 8, "dict": 8, "list": 8, "value": 8, "trace": 8,
+    "channel": 9, "process": 10, "pool": 11, "manager": 11,
 }
-TOP_FLOOR = 11  # src/*.c: beginning and end of the library
+TOP_FLOOR = 12  # src/*.c: beginning and end of the library
 COLUMNS_MAX = 160
 ATOMICS = re.compile(r"__atomic_|__sync_|\b_Atomic\b|\bstdatomic\.h\b")
 SYSTEM_CALLS = re.compile(r"(sys/(?!types\.h|cdefs\.h|param\.h)\w+\.h|linux/.*|asm/.*|fcntl\.h|unistd\.h|signal\.h|poll\.h|sched\.h|spawn\.h)$")

@@ -35,7 +35,7 @@ typedef int skep_barrier_action(void *context);
 
 /**
  * Wait for the others.
- * @param action     run by this thread if it is the last to come, with @p context; NULL: none.  Must not use the barrier
+ * @param action     run by this thread if it is the last to come, with @p context; NULL: none.  Its own calls on this barrier get -EDEADLK
  * @param ret_index  0 .. parties - 1 in the order of coming; may be NULL
  * @return 0; -EPIPE the barrier is or was broken; -ETIMEDOUT, what the action or the thread's interrupt function said: now it
  *         is broken
@@ -45,10 +45,10 @@ typedef int skep_barrier_action(void *context);
 SKEP_API SKEP_NODISCARD int skep_barrier_wait(skep_barrier *barrier, skep_barrier_action *action, void *context, skep_deadline deadline,
                                               uint32_t *ret_index);
 
-/** Break it: who waits, or comes, gets -EPIPE. @return 0 */
+/** Break it: who waits, or comes, gets -EPIPE. @return 0; -EDEADLK */
 SKEP_API int skep_barrier_abort(skep_barrier *barrier);
 
-/** Make it whole and empty; who waits gets -EPIPE; parties are forgotten. @return 0 */
+/** Make it whole and empty; who waits gets -EPIPE; parties are forgotten. @return 0; -EDEADLK */
 SKEP_API int skep_barrier_reset(skep_barrier *barrier);
 
 SKEP_API uint32_t skep_barrier_parties(const skep_barrier *barrier);

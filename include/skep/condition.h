@@ -45,10 +45,12 @@ SKEP_API int skep_condition_release(skep_condition *condition);
 
 /**
  * Let the lock go (an rlock wholly), sleep until notified, take it back.
- * @return 0 notified; SKEP_OWNER_DIED notified, and the lock's last owner died holding it; -ETIMEDOUT; -EPERM this thread does
- *         not hold the lock; what the thread's interrupt function said.  But for -EPERM the lock is held again.
+ * @return 0 notified; SKEP_OWNER_DIED the lock's last owner died holding it, maybe before it notified those whom it would have:
+ *         look, mend, and notify for it; -ETIMEDOUT; -EPERM this thread does not hold the lock; what the thread's interrupt
+ *         function said.  But for -EPERM the lock is held again.
  * Blocks: until @p deadline, and then until the lock is free.
- * Crash: a notified waiter that dies before it has the lock passes the notification on to another one.
+ * Crash: a notified waiter that dies before it has the lock passes the notification on to another one.  If the holder of the
+ *        lock dies and nobody comes to take it, one of the waiters does.
  */
 SKEP_API SKEP_NODISCARD int skep_condition_wait(skep_condition *condition, skep_deadline deadline);
 

@@ -120,12 +120,17 @@ SKEP_API SKEP_NODISCARD int skep_hive_stat(skep_hive *hive, struct skep_hive_sta
 
 /**
  * What a blocked call of this thread asks when a signal has interrupted it, and about twenty times a second.
- * @return 0: go on waiting; negative: the call cleans up and returns this
+ * @return 0: go on waiting; negative: the call cleans up and returns this, even if what it waited for has come meanwhile
+ * May use the hive, and wait itself; a condition's wait around it may then return as if notified.  In a child that it forks
+ * it must not return: the call belongs to the parent.
  */
 typedef int skep_interrupt(void *context);
 
 /** Set, or with NULL remove, the calling thread's interrupt function.  Without one a signal never ends a wait. */
 SKEP_API void skep_thread_on_interrupt(skep_interrupt *function, void *context);
+
+/** 1 if the address lies in this process's mapping of the hive, else 0. */
+SKEP_API int skep_hive_has(const skep_hive *hive, const void *address);
 
 /** Index of this process in the member table. */
 SKEP_API uint32_t skep_hive_member(const skep_hive *hive);

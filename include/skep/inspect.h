@@ -16,11 +16,11 @@ struct skep_object_info {
         const char *kind;              /* "queue", "lock", "event" ...; static storage */
         char name[SKEP_NAME_MAX + 1];  /* empty: anonymous */
         uint64_t bytes;                /* of its block */
-        uint64_t value;                /* queue: messages; rlock: depth; semaphore: units; event, once: 0 or 1;
+        uint64_t value;                /* queue, channel end: messages; rlock: depth; semaphore: units; event, once: 0 or 1;
                                           barrier: parties that wait; rwlock: readers; value: elements */
         int64_t owner_pid;             /* who holds it (of a rwlock: the writer); 0 nobody */
         int64_t owner_thread;          /* kernel's thread id */
-        int64_t held_ns;               /* for at least so long; 0 unknown: nobody has waited for it */
+        int64_t held_ns;               /* for so long a waiter has seen that owner; 0 unknown: nobody has waited for it */
         uint32_t waiters;              /* threads asleep on it */
         uint32_t flags;                /* SKEP_OBJECT_* */
 };

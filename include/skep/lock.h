@@ -53,6 +53,9 @@ SKEP_API int64_t skep_lock_owner(const skep_lock *lock);
 /** Does anybody hold it? @return 1, 0 */
 SKEP_API int skep_lock_is_held(const skep_lock *lock);
 
+/** Does the calling thread hold it? @return 1, 0 */
+SKEP_API int skep_lock_is_mine(const skep_lock *lock);
+
 /** An owner died holding it, and nobody has cleared that. @return 1, 0 */
 SKEP_API int skep_lock_owner_died(const skep_lock *lock);
 

@@ -31,7 +31,7 @@ struct skep_queue_options {
         size_t options_bytes; /* set by SKEP_QUEUE_OPTIONS() */
         const char *name;     /* borrowed; unique in the hive. NULL: anonymous */
         uint64_t capacity;    /* messages that fit, exactly. 0: unbounded */
-        uint32_t slot_bytes;  /* largest message kept in its slot, rounded up; larger ones lie in a block. 0: 104; at most 4096 */
+        uint32_t slot_bytes;  /* largest message kept in its slot, rounded up to a multiple of 64; larger ones lie in a block. 0: 128; at most 4096 */
         uint32_t flags;       /* SKEP_QUEUE_NO_SPIN */
 };
 
@@ -101,7 +101,7 @@ SKEP_API SKEP_NODISCARD int skep_queue_get_many(skep_queue *queue, void *buffer,
                                                 size_t *ret_count, skep_deadline deadline);
 
 /** Append a reference to an array: the bytes stay where they are, both sides then see the same elements.
- *  @return as skep_queue_put(); -EMSGSIZE the description (16 + 8 bytes per dimension, 16 if strided) exceeds slot_bytes;
+ *  @return as skep_queue_put(); -EMSGSIZE the description (16 + 8 bytes per dimension, 16 if strided) and 16 exceed slot_bytes;
  *          -EINVAL array of another hive */
 SKEP_API SKEP_NODISCARD int skep_queue_put_array(skep_queue *queue, skep_array *array, skep_deadline deadline);
 
@@ -132,9 +132,10 @@ SKEP_API SKEP_NODISCARD int skep_queue_reserve(skep_queue *queue, size_t bytes, 
 /**
  * The same for a message that mentions objects or blocks of the hive: it claims each of them until it is given back, so that
  * whoever borrows it finds them there and can claim them in turn.
- * @param references  borrowed, [count], each of which the caller holds; count 0: skep_queue_reserve()
- * @return also -ESTALE one of them is gone; -EOVERFLOW
+ * @param references  borrowed, [count]; this process holds a claim on each; count 0: skep_queue_reserve()
+ * @return also -ESTALE one is gone, or not held here; -EOVERFLOW
  * Crash: what was claimed is dropped with the message.
+ * Note: a message that waits in the queue which it mentions keeps itself alive until the hive goes.
  */
 SKEP_API SKEP_NODISCARD int skep_queue_reserve_with(skep_queue *queue, size_t bytes, const skep_block *references, size_t count, struct skep_loan *ret_loan);
 
@@ -168,6 +169,19 @@ SKEP_API SKEP_NODISCARD int skep_loan_array(const struct skep_loan *loan, skep_a
 /** No more puts, by anybody; gets drain what is there. @return 0 */
 SKEP_API int skep_queue_close(skep_queue *queue);
 
+/**
+ * Wait until a get would find something: a message, or that the queue is closed.
+ * @return 0, though another may be quicker; -ETIMEDOUT; -EUSERS; what the thread's interrupt function said
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_poll(skep_queue *queue, skep_deadline deadline);
+
+/**
+ * Wait until a get from at least one of the queues would find something.
+ * @param queues  borrowed, [count], of one hive, at most 128
+ * @return as skep_queue_poll(); -E2BIG too many, -ENOTSUP the kernel is older than 5.16: use descriptors then; -EINVAL none, or of two hives
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_poll_any(skep_queue *const *queues, size_t count, skep_deadline deadline);
+
 /** Drop all messages that are there now. @param ret_count  may be NULL @return 0; -EUSERS */
 SKEP_API int skep_queue_drain(skep_queue *queue, uint64_t *ret_count);
 
@@ -181,7 +195,7 @@ SKEP_API int skep_queue_is_closed(const skep_queue *queue);
 
 /**
  * A descriptor for poll, select or epoll that is readable while the queue has messages or is closed.  Made when first
- * asked for, together with a thread of this process that watches the queue; a get that finds the queue empty makes it
+ * asked for; a thread of this process watches the queue, together with up to 126 others of the hive; a get that finds the queue empty makes it
  * unreadable again.  May be readable once too often (another member was quicker): use skep_nowait() then.
  * @return descriptor >= 0, borrowed, valid until the handle ends; -EMFILE; -ENOMEM; -EAGAIN no thread
  */

@@ -24,6 +24,7 @@
 #include <skep/array.h>
 #include <skep/barrier.h>
 #include <skep/block.h>
+#include <skep/channel.h>
 #include <skep/condition.h>
 #include <skep/deadline.h>
 #include <skep/error.h>
@@ -31,12 +32,15 @@
 #include <skep/hive.h>
 #include <skep/inspect.h>
 #include <skep/lock.h>
+#include <skep/mapping.h>
 #include <skep/once.h>
 #include <skep/process.h>
 #include <skep/queue.h>
 #include <skep/rlock.h>
 #include <skep/rwlock.h>
 #include <skep/semaphore.h>
+#include <skep/shareable_list.h>
+#include <skep/shared_memory.h>
 #include <skep/value.h>
 
 #endif

@@ -53,9 +53,9 @@ void *raise_result(struct core_state *state, int result, const skep_hive *hive, 
         return NULL;
 }
 
-static int add_exception(PyObject *module, const char *name, const char *full_name, const char *doc, PyObject **ret_exception)
+static int add_exception(PyObject *module, const char *name, const char *full_name, const char *doc, PyObject *base, PyObject **ret_exception)
 {
-        PyObject *exception = PyErr_NewExceptionWithDoc(full_name, doc, PyExc_OSError, NULL);
+        PyObject *exception = PyErr_NewExceptionWithDoc(full_name, doc, base, NULL);
 
         if (!exception)
                 return -1;
@@ -70,9 +70,17 @@ static int add_exception(PyObject *module, const char *name, const char *full_na
 
 int errors_add(PyObject *module, struct core_state *state)
 {
-        if (add_exception(module, "HiveError", "skep.HiveError",
-                          "The hive is damaged, is none, or has another format.", &state->hive_error) < 0)
+        if (add_exception(module, "HiveError", "skep.HiveError", "The hive is damaged, is none, or has another format.", PyExc_OSError,
+                          &state->hive_error) < 0)
                 return -1;
-        return add_exception(module, "GoneError", "skep.GoneError",
-                             "The object behind a reference is gone: nobody held it any more.", &state->gone_error);
+        if (add_exception(module, "GoneError", "skep.GoneError", "The object behind a reference is gone: nobody held it any more.", PyExc_OSError,
+                          &state->gone_error) < 0)
+                return -1;
+        if (add_exception(module, "OwnerDiedError", "skep.OwnerDiedError",
+                          "Who held the lock died, and what it protects may be half done; the lock was not taken.", PyExc_RuntimeError,
+                          &state->owner_died_error) < 0)
+                return -1;
+        return add_exception(module, "OwnerDiedWarning", "skep.OwnerDiedWarning",
+                             "Who held the lock died, and what it protects may be half done; the lock was taken.", PyExc_RuntimeWarning,
+                             &state->owner_died_warning);
 }

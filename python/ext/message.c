@@ -4,7 +4,7 @@
  *
  *   object                                     message   the receiver gets
  *   bytes                                      BYTES     bytes
- *   numpy.ndarray in the queue's hive          ARRAY     the same memory
+ *   numpy.ndarray in the queue's hive          ARRAY     the same memory: made by skep, or through its allocator
  *   numpy.ndarray elsewhere, plain elements    ARRAY     memory of its own: copied once, into the hive
  *   everything else                            PICKLE    what pickle makes of it
  *
@@ -112,9 +112,9 @@ static bool is_ndarray(struct core_state *state, PyObject *object)
         return (PyObject *)type == state->ndarray;
 }
 
-struct array_object *message_array_beneath(struct core_state *state, PyObject *ndarray)
+skep_array *message_array_beneath(struct core_state *state, PyObject *ndarray, PyObject **ret_hive)
 {
-        PyObject *object = ndarray;
+        PyObject *object = ndarray, *owner = NULL;
         struct array_object *found = NULL;
 
         Py_INCREF(object);
@@ -127,6 +127,7 @@ struct array_object *message_array_beneath(struct core_state *state, PyObject *n
                 } else {
                         base = PyObject_GetAttr(object, state->name_base);
                 }
+                owner = object; /* borrowed: ndarray keeps it */
                 Py_DECREF(object);
                 object = base;
         }
@@ -137,7 +138,10 @@ struct array_object *message_array_beneath(struct core_state *state, PyObject *n
         if (Py_TYPE(object) == state->array_type)
                 found = (struct array_object *)object;
         Py_DECREF(object); /* borrowed from here on: ndarray keeps it */
-        return found;
+        if (!found)
+                return object == Py_None && owner ? allocator_array(owner, ret_hive) : NULL;
+        *ret_hive = found->hive;
+        return found->array;
 }
 
 struct array_context {
@@ -179,12 +183,12 @@ static const int64_t *view_strides(const Py_buffer *view)
 }
 
 /* The memory of @view lies in that of @beneath: send a reference. */
-static int put_shared(struct core_state *state, skep_queue *queue, struct array_object *beneath, const Py_buffer *view, uint32_t element,
+static int put_shared(struct core_state *state, skep_queue *queue, skep_array *beneath, const Py_buffer *view, uint32_t element,
                       const struct patience *patience)
 {
-        const char *block = (const char *)skep_array_data(beneath->array) - skep_array_offset(beneath->array);
+        const char *block = (const char *)skep_array_data(beneath) - skep_array_offset(beneath);
         skep_array *array;
-        int result = skep_array_view(beneath->array, element, (uint64_t)((const char *)view->buf - block), (uint32_t)view->ndim,
+        int result = skep_array_view(beneath, element, (uint64_t)((const char *)view->buf - block), (uint32_t)view->ndim,
                                      view_shape(view), view_strides(view), &array);
 
         if (result == -EINVAL)
@@ -265,7 +269,8 @@ static int put_copied(struct core_state *state, skep_queue *queue, PyObject *hiv
 /* @return 0; -1 with an exception; NOT_AS_ARRAY */
 static int put_ndarray(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *ndarray, const struct patience *patience)
 {
-        struct array_object *beneath;
+        PyObject *beneath_hive;
+        skep_array *beneath;
         Py_buffer view;
         uint32_t element;
         int result = NOT_AS_ARRAY;
@@ -276,8 +281,8 @@ static int put_ndarray(struct core_state *state, skep_queue *queue, PyObject *hi
         }
         element = element_from_format(view.format);
         if (element && view.len > 0 && view.ndim <= SKEP_ARRAY_DIMENSION_MAX && view.itemsize == (Py_ssize_t)skep_element_bytes(element)) {
-                beneath = message_array_beneath(state, ndarray);
-                if (beneath && skep_array_hive(beneath->array) == skep_queue_hive(queue))
+                beneath = message_array_beneath(state, ndarray, &beneath_hive);
+                if (beneath && skep_array_hive(beneath) == skep_queue_hive(queue))
                         result = put_shared(state, queue, beneath, &view, element, patience);
                 if (result == NOT_AS_ARRAY)
                         result = put_copied(state, queue, hive, ndarray, &view, element, patience);

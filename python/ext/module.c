@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-static struct core_state *state_of_module(PyObject *module)
+struct core_state *state_of_module(PyObject *module)
 {
         return PyModule_GetState(module);
 }
@@ -25,11 +25,33 @@ struct core_state *state_of_type(PyTypeObject *type)
 PyDoc_STRVAR(array_beneath_doc, "array_beneath(ndarray)\n--\n\nThe Array in whose memory a numpy.ndarray lies, or None.");
 static PyObject *core_array_beneath(PyObject *module, PyObject *object)
 {
-        struct array_object *array = message_array_beneath(state_of_module(module), object);
-        PyObject *result = array ? (PyObject *)array : Py_None;
+        struct core_state *state = state_of_module(module);
+        PyObject *hive;
+        skep_array *array = message_array_beneath(state, object, &hive);
 
-        Py_INCREF(result);
-        return result;
+        if (array)
+                return array_wrap(state, hive, skep_array_ref(array));
+        Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(numpy_allocator_doc, "numpy_allocator(hive, min_bytes)\n--\n\nAn allocator that takes arrays of that size and more from the hive.");
+static PyObject *core_numpy_allocator(PyObject *module, PyObject *args)
+{
+        PyObject *hive;
+        Py_ssize_t min_bytes;
+
+        if (!PyArg_ParseTuple(args, "On:numpy_allocator", &hive, &min_bytes))
+                return NULL;
+        if (min_bytes < 1)
+                return PyErr_Format(PyExc_ValueError, "min_bytes must be positive, not %zd", min_bytes);
+        return allocator_make(state_of_module(module), hive, min_bytes);
+}
+
+PyDoc_STRVAR(use_numpy_allocator_doc, "use_numpy_allocator(allocator)\n--\n\nLet NumPy use it, None: its own.  Returns the one before.");
+static PyObject *core_use_numpy_allocator(PyObject *module, PyObject *allocator)
+{
+        (void)module;
+        return allocator_use(allocator);
 }
 
 static int visit_hive(const struct skep_hive_entry *entry, void *list)
@@ -76,13 +98,40 @@ PyDoc_STRVAR(pack_doc, "pack(hive, obj, tail=b'', number=0)\n--\n\n"
                        "(bytes, list of (memoryview, its address), list of (offset, serial)).");
 
 PyDoc_STRVAR(mention_doc, "mention(hive, reference)\n--\n\n"
-                          "Called by __reduce__: the message that is being made, if any, keeps that object alive until it has been taken.");
+                          "Called by __reduce__: let the message that is being made hold that object until it has been taken.\n"
+                          "False: what is pickled here does not go into a queue of that hive.");
+
+PyDoc_STRVAR(between_waits_doc, "between_waits(function)\n--\n\nCall function() ten times a second in the waits of Connections; None: nothing.");
+static PyObject *core_between_waits(PyObject *module, PyObject *function)
+{
+        struct core_state *state = state_of_module(module);
+
+        if (function != Py_None)
+                Py_INCREF(function);
+        Py_XSETREF(state->between_waits, function == Py_None ? NULL : function);
+        Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(process_exiting_doc, "process_exiting()\n--\n\nThis process is about to end in order: no barrier breaks for it.");
+static PyObject *core_process_exiting(PyObject *module, PyObject *unused)
+{
+        (void)module;
+        (void)unused;
+        skep_process_exiting();
+        Py_RETURN_NONE;
+}
 
 static PyMethodDef core_methods[] = {
         {"array_beneath", core_array_beneath, METH_O, array_beneath_doc},
+        {"between_waits", core_between_waits, METH_O, between_waits_doc},
         {"mention", pickle_mention, METH_VARARGS, mention_doc},
         {"pack", (PyCFunction)(void (*)(void))pickle_pack, METH_FASTCALL, pack_doc},
+        {"numpy_allocator", core_numpy_allocator, METH_VARARGS, numpy_allocator_doc},
+        {"use_numpy_allocator", core_use_numpy_allocator, METH_O, use_numpy_allocator_doc},
         {"hives", core_hives, METH_NOARGS, hives_doc},
+        {"poll_any", channel_poll_any, METH_VARARGS,
+         "poll_any(objects, timeout)\n--\n\nWait until one of the Connections and Queues is ready; None: they cannot be waited for together."},
+        {"process_exiting", core_process_exiting, METH_NOARGS, process_exiting_doc},
         {"unlink", core_unlink, METH_O, unlink_doc},
         {NULL, NULL, 0, NULL},
 };
@@ -90,11 +139,13 @@ static PyMethodDef core_methods[] = {
 /* --- the module's own references, listed once --- */
 
 #define STATE_OBJECTS(X)                                                                                                      \
-        X(hive_type) X(array_type) X(queue_type) X(sink_type) X(board_type) X(hive_error) X(gone_error) X(full) X(empty)      \
+        X(hive_type) X(array_type) X(queue_type) X(sink_type) X(holdable_type) X(lock_type) X(rlock_type)                     \
+        X(semaphore_type) X(rwlock_type) X(condition_type) X(event_type) X(barrier_type) X(once_type) X(value_type)           \
+        X(hive_error) X(gone_error) X(owner_died_error) X(owner_died_warning) X(broken_barrier) X(full) X(empty)              \
         X(pickle_dumps) X(pickle_loads) X(pickler) X(forking_pickler) X(copyreg_table) X(protocol) X(pickler_keywords)        \
-        X(loads_keywords)                                                                                                     \
-        X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base) X(name_block) X(name_timeout)     \
-        X(reduce_ndarray) X(ndarray) X(numpy_asarray) X(numpy_copyto)
+        X(loads_keywords) X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base)                 \
+        X(name_block) X(name_timeout) X(ndarray) X(numpy_asarray) X(numpy_copyto) X(memory_type) X(items_type)                \
+        X(channel_type) X(buffer_too_short) X(between_waits) X(board_type) X(reduce_ndarray)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
 {
@@ -131,10 +182,12 @@ static PyObject *fetch(const char *module_name, const char *name)
         return object;
 }
 
-static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, const char *name)
+static PyTypeObject *add_subtype(PyObject *module, PyType_Spec *spec, const char *name, PyTypeObject *base)
 {
-        PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+        PyObject *bases = base ? PyTuple_Pack(1, base) : NULL; /* Python 3.9 takes no type in its place */
+        PyObject *type = base && !bases ? NULL : PyType_FromModuleAndSpec(module, spec, bases);
 
+        Py_XDECREF(bases);
         if (!type || !name)
                 return (PyTypeObject *)type;
         Py_INCREF(type);
@@ -143,6 +196,11 @@ static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, const char *n
                 Py_CLEAR(type);
         }
         return (PyTypeObject *)type;
+}
+
+static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, const char *name)
+{
+        return add_subtype(module, spec, name, NULL);
 }
 
 static int core_exec(PyObject *module)
@@ -157,8 +215,23 @@ static int core_exec(PyObject *module)
         NEED(hive_type, add_type(module, &hive_spec, "Hive"))
         NEED(array_type, add_type(module, &array_spec, "Array"))
         NEED(queue_type, add_type(module, &queue_spec, "Queue"))
+        NEED(channel_type, add_type(module, &channel_spec, "Connection"))
+        NEED(buffer_too_short, fetch("multiprocessing", "BufferTooShort"))
         NEED(sink_type, add_type(module, &sink_spec, NULL))
         NEED(board_type, add_type(module, &board_spec, "Board"))
+        NEED(memory_type, add_type(module, &memory_spec, "Memory"))
+        NEED(items_type, add_type(module, &items_spec, "ItemList"))
+        NEED(holdable_type, add_type(module, &holdable_spec, NULL))
+        NEED(lock_type, add_subtype(module, &lock_spec, "Lock", state->holdable_type))
+        NEED(rlock_type, add_subtype(module, &rlock_spec, "RLock", state->holdable_type))
+        NEED(semaphore_type, add_subtype(module, &semaphore_spec, "Semaphore", state->holdable_type))
+        NEED(rwlock_type, add_type(module, &rwlock_spec, "RWLock"))
+        NEED(condition_type, add_type(module, &condition_spec, "Condition"))
+        NEED(event_type, add_type(module, &event_spec, "Event"))
+        NEED(barrier_type, add_type(module, &barrier_spec, "Barrier"))
+        NEED(once_type, add_type(module, &once_spec, "Once"))
+        NEED(value_type, add_type(module, &value_spec, "Value"))
+        NEED(broken_barrier, fetch("threading", "BrokenBarrierError"))
         NEED(full, fetch("queue", "Full"))
         NEED(empty, fetch("queue", "Empty"))
         NEED(pickle_dumps, fetch("pickle", "dumps"))
@@ -188,7 +261,7 @@ static PyModuleDef_Slot core_slots[] = {
 struct PyModuleDef core_module = {
         PyModuleDef_HEAD_INIT,
         .m_name = "skep._core",
-        .m_doc = "Hives, arrays and queues of libskep.",
+        .m_doc = "Hives, and all that lies in them, of libskep.",
         .m_size = sizeof(struct core_state),
         .m_methods = core_methods,
         .m_slots = core_slots,

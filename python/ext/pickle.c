@@ -17,7 +17,7 @@
  * __reduce__ calls mention().  So they live until the message has been taken.
  *
  * Reducers are those of multiprocessing (ForkingPickler.register, copyreg).  A value made of exact builtin types only cannot
- * meet one, so it goes through pickle.dumps() without the cost of a Pickler.
+ * meet one, so it goes through pickle.dumps() without the cost of a Pickler.  A bytes object alone is written without any.
  */
 #include "state.h"
 
@@ -27,6 +27,9 @@
 #define OUT_OF_BAND_BYTES ((Py_ssize_t)64 * 1024)
 #define BUFFER_ALIGN ((uint64_t)64)
 #define OPCODE_PROTO 0x80
+#define OPCODE_BINBYTES 'B'
+#define OPCODE_BINBYTES8 0x8e
+#define OPCODE_STOP '.'
 #define FORMAT_WITH_BUFFERS 1
 
 struct pickle_header {
@@ -99,7 +102,7 @@ struct sink_object {
         skep_hive *hive;           /* where the message goes */
         struct parts stream;       /* the pickle, in pieces */
         struct parts buffers;      /* out of band */
-        struct array_object **beneath; /* [buffers.capacity] the array of the hive that a buffer lies in, borrowed from it; or NULL */
+        skep_array **beneath;      /* [buffers.capacity] the array of the hive that a buffer lies in, borrowed; or NULL */
         skep_block *mentioned;     /* what the message refers to, each at least once */
         size_t mentioned_count, mentioned_capacity;
         struct sink_object *outer; /* of this thread: a reducer may put into a queue */
@@ -132,16 +135,20 @@ PyObject *pickle_mention(PyObject *module, PyObject *args)
         struct core_state *state = PyModule_GetState(module);
         unsigned long long offset, serial;
         PyObject *hive_object;
+        bool held = false;
 
         if (!PyArg_ParseTuple(args, "O(KK):mention", &hive_object, &offset, &serial))
                 return NULL;
         if (sink_at_work) {
                 skep_hive *hive = hive_handle(state, hive_object);
 
-                if (!hive || (hive == sink_at_work->hive && mention(sink_at_work, (skep_block){.offset = offset, .serial = serial}) < 0))
+                if (!hive)
+                        return NULL;
+                held = hive == sink_at_work->hive;
+                if (held && mention(sink_at_work, (skep_block){.offset = offset, .serial = serial}) < 0)
                         return NULL;
         }
-        Py_RETURN_NONE;
+        return PyBool_FromLong(held);
 }
 
 static struct sink_object *as_sink(PyObject *self)
@@ -169,14 +176,14 @@ static PyObject *sink_write(PyObject *self, PyObject *piece)
 }
 
 /* A buffer out of band; @beneath, if not NULL, is the array in whose memory it lies. */
-static int sink_add(struct sink_object *sink, PyObject *raw, struct array_object *beneath)
+static int sink_add(struct sink_object *sink, PyObject *raw, skep_array *beneath)
 {
         size_t capacity = sink->buffers.capacity;
 
         if (parts_add(&sink->buffers, raw) < 0)
                 return -1;
         if (sink->buffers.capacity != capacity) {
-                struct array_object **arrays = PyMem_Resize(sink->beneath, struct array_object *, sink->buffers.capacity);
+                skep_array **arrays = PyMem_Resize(sink->beneath, skep_array *, sink->buffers.capacity);
 
                 if (!arrays) {
                         PyErr_NoMemory();
@@ -185,15 +192,15 @@ static int sink_add(struct sink_object *sink, PyObject *raw, struct array_object
                 sink->beneath = arrays;
         }
         sink->beneath[sink->buffers.count - 1] = beneath;
-        return beneath ? mention(sink, skep_array_block(beneath->array)) : 0;
+        return beneath ? mention(sink, skep_array_block(beneath)) : 0;
 }
 
 /* buffer_callback: true means "keep it in the pickle". */
 static PyObject *sink_call(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-        struct array_object *beneath = NULL;
         struct sink_object *sink = as_sink(self);
-        PyObject *buffer, *raw;
+        PyObject *buffer, *raw, *beneath_hive;
+        skep_array *beneath = NULL;
         int added;
 
         (void)kwargs;
@@ -207,8 +214,8 @@ static PyObject *sink_call(PyObject *self, PyObject *args, PyObject *kwargs)
                 Py_RETURN_TRUE;
         }
         if (PyMemoryView_GET_BUFFER(raw)->obj)
-                beneath = message_array_beneath(sink->state, PyMemoryView_GET_BUFFER(raw)->obj);
-        if (beneath && skep_array_hive(beneath->array) != sink->hive)
+                beneath = message_array_beneath(sink->state, PyMemoryView_GET_BUFFER(raw)->obj, &beneath_hive);
+        if (beneath && skep_array_hive(beneath) != sink->hive)
                 beneath = NULL;
         if (!beneath && PyMemoryView_GET_BUFFER(raw)->len < OUT_OF_BAND_BYTES) {
                 Py_DECREF(raw);
@@ -400,7 +407,7 @@ int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const 
 static struct pickle_buffer buffer_of(const struct sink_object *sink, size_t i)
 {
         const Py_buffer *view = &sink->buffers.views[i];
-        const skep_array *array = sink->beneath[i] ? sink->beneath[i]->array : NULL;
+        const skep_array *array = sink->beneath[i];
         struct pickle_buffer buffer = {
                 .bytes = (uint64_t)view->len,
                 .writable = !PyMemoryView_GET_BUFFER(view->obj)->readonly,
@@ -469,11 +476,30 @@ static int put_plain(struct core_state *state, skep_queue *queue, PyObject *obje
         return failed;
 }
 
+/* What pickle would make of a bytes object, without its memo. */
+static int put_bytes(struct core_state *state, skep_queue *queue, PyObject *object, const struct patience *patience)
+{
+        uint64_t bytes = (uint64_t)PyBytes_GET_SIZE(object);
+        bool is_long = bytes > UINT32_MAX;
+        uint8_t head[11] = {OPCODE_PROTO, 5, is_long ? OPCODE_BINBYTES8 : OPCODE_BINBYTES}, stop = OPCODE_STOP;
+        Py_buffer parts[3] = {
+                {.buf = head, .len = is_long ? 11 : 7},
+                {.buf = PyBytes_AS_STRING(object), .len = (Py_ssize_t)bytes},
+                {.buf = &stop, .len = 1},
+        };
+
+        for (int i = 0; i < (is_long ? 8 : 4); i++)
+                head[3 + i] = (uint8_t)(bytes >> 8 * i);
+        return put_parts(state, queue, SKEP_MESSAGE_PICKLE, parts, 3, patience);
+}
+
 int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, const struct patience *patience)
 {
         PyObject *sink;
         int budget = 64, failed = -1;
 
+        if (PyBytes_CheckExact(object))
+                return put_bytes(state, queue, object, patience);
         if (is_plain(object, &budget))
                 return put_plain(state, queue, object, patience);
         sink = state->sink_type->tp_alloc(state->sink_type, 0);
@@ -714,13 +740,32 @@ static PyObject *load_with_buffers(struct core_state *state, PyObject *hive, con
         return object;
 }
 
+/* What put_bytes() wrote. @return NULL without an exception if it is another pickle */
+static PyObject *load_bytes(const uint8_t *data, uint64_t bytes)
+{
+        bool is_long = bytes > 12 && data[2] == OPCODE_BINBYTES8;
+        uint64_t head = is_long ? 11 : 7, length = 0;
+        PyObject *object;
+
+        if (bytes < head + 1 || data[0] != OPCODE_PROTO || (!is_long && data[2] != OPCODE_BINBYTES) || data[bytes - 1] != OPCODE_STOP)
+                return NULL;
+        for (uint64_t i = head; i-- > 3;)
+                length = length << 8 | data[i];
+        if (length != bytes - head - 1)
+                return NULL;
+        object = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)length);
+        if (object)
+                copy_bytes(PyBytes_AS_STRING(object), data + head, (size_t)length);
+        return object;
+}
+
 PyObject *pickle_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan)
 {
         const uint8_t *data = loan->data;
+        PyObject *object;
 
-        if (loan->bytes && data[0] == OPCODE_PROTO)
-                return load_stream(state, data, loan->bytes, NULL);
         if (loan->bytes && data[0] == FORMAT_WITH_BUFFERS)
                 return load_with_buffers(state, hive, loan->data, loan->bytes);
-        return damaged(state);
+        object = load_bytes(data, loan->bytes);
+        return object || PyErr_Occurred() ? object : load_stream(state, data, loan->bytes, NULL);
 }

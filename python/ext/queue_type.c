@@ -161,32 +161,6 @@ static skep_queue *open_handle(PyObject *self)
         return queue;
 }
 
-/* block and timeout, by place from @first on or by name. @return 0; -1 with an exception */
-static int parse_waiting(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
-                         Py_ssize_t first, struct patience *ret_patience)
-{
-        PyObject *waiting[2] = {NULL, NULL}; /* block, timeout */
-        Py_ssize_t name_count = names ? PyTuple_GET_SIZE(names) : 0;
-
-        if (count > first + 2 || count < first) {
-                PyErr_Format(PyExc_TypeError, "%s() takes %zd to %zd positional arguments, not %zd", function, first, first + 2, count);
-                return -1;
-        }
-        for (Py_ssize_t i = first; i < count; i++)
-                waiting[i - first] = args[i];
-        for (Py_ssize_t i = 0; i < name_count; i++) {
-                PyObject *name = PyTuple_GET_ITEM(names, i);
-                int index = PyUnicode_Compare(name, state->name_block) == 0 ? 0 : PyUnicode_Compare(name, state->name_timeout) == 0 ? 1 : -1;
-
-                if (index < 0 || waiting[index]) {
-                        PyErr_Format(PyExc_TypeError, "%s() got an unexpected or repeated argument %R", function, name);
-                        return -1;
-                }
-                waiting[index] = args[count + i];
-        }
-        return patience_from(waiting[0], waiting[1], ret_patience);
-}
-
 /* --- put --- */
 
 static int put_one(PyObject *self, PyObject *object, const struct patience *patience)
@@ -211,7 +185,7 @@ PyDoc_STRVAR(put_doc, "put(obj, block=True, timeout=None)\n--\n\n"
                       "ValueError: closed.  MemoryError: the hive is full.  What pickle raises is raised here, and nothing is put.");
 static PyObject *queue_put(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
-        struct patience patience = {.deadline = skep_forever(), .forever = true, .blocks = true};
+        struct patience patience = {.deadline = skep_forever(), .blocks = true};
         PyObject *object;
 
         if (count == 1 && !names) {
@@ -392,7 +366,7 @@ PyDoc_STRVAR(get_doc, "get(block=True, timeout=None)\n--\n\n"
                       "ValueError: closed.");
 static PyObject *queue_get(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
-        struct patience patience = {.deadline = skep_forever(), .forever = true, .blocks = true};
+        struct patience patience = {.deadline = skep_forever(), .blocks = true};
 
         if ((count || names) && parse_waiting(as_queue(self)->state, "get", args, count, names, 0, &patience) < 0)
                 return NULL;
@@ -569,8 +543,6 @@ static PyObject *queue_get_hive(PyObject *self, void *unused)
         Py_INCREF(as_queue(self)->hive);
         return as_queue(self)->hive;
 }
-
-#define FAST(function) ((PyCFunction)(void (*)(void))(function)), METH_FASTCALL | METH_KEYWORDS
 
 static PyMethodDef queue_methods[] = {
         {"attach", queue_attach, METH_VARARGS | METH_CLASS, attach_doc},

@@ -3,9 +3,10 @@
  * state.h - what the files of skep._core share
  *
  *   errors.c      results of skep -> exceptions
- *   wait.c        timeouts, and waiting without the GIL in slices
+ *   wait.c        timeouts, and waiting without the GIL
  *   pickle.c      objects <-> messages of kind PICKLE
  *   message.c     objects <-> messages of any kind
+ *   shared.c      what the objects of synchronisation and values have in common
  *   *_type.c      one Python type each
  *   module.c      puts it together
  *
@@ -29,13 +30,31 @@ struct core_state {
         PyTypeObject *hive_type;
         PyTypeObject *array_type;
         PyTypeObject *queue_type;
+        PyTypeObject *channel_type;
         PyTypeObject *sink_type;
         PyTypeObject *board_type;
+        PyTypeObject *memory_type;
+        PyTypeObject *items_type;
+        PyTypeObject *holdable_type;  /* what Lock, RLock and Semaphore have in common */
+        PyTypeObject *lock_type;
+        PyTypeObject *rlock_type;
+        PyTypeObject *semaphore_type;
+        PyTypeObject *rwlock_type;
+        PyTypeObject *condition_type;
+        PyTypeObject *event_type;
+        PyTypeObject *barrier_type;
+        PyTypeObject *once_type;
+        PyTypeObject *value_type;
 
         PyObject *hive_error;
         PyObject *gone_error;
+        PyObject *owner_died_error;
+        PyObject *owner_died_warning;
+        PyObject *broken_barrier; /* threading.BrokenBarrierError */
         PyObject *full;  /* queue.Full */
         PyObject *empty; /* queue.Empty */
+        PyObject *buffer_too_short; /* multiprocessing.BufferTooShort */
+        PyObject *between_waits;    /* called now and then in the waits of a Connection; NULL: nothing */
 
         PyObject *pickle_dumps;
         PyObject *pickle_loads;
@@ -83,13 +102,50 @@ struct queue_object {
         bool used;         /* something was put or got through this object */
 };
 
+/* What a process does with the news that the previous owner died. */
+enum on_owner_died { OWNER_DIED_WARNS, OWNER_DIED_RAISES, OWNER_DIED_IGNORED };
+
+/* The functions that the objects of one kind have in common. */
+struct shared_kind {
+        const char *name;
+        int (*attach)(skep_hive *hive, skep_block reference, void **ret_handle);
+        int (*open)(skep_hive *hive, const char *name, void **ret_handle);
+        void (*unref)(void *handle);
+        skep_block (*reference)(const void *handle);
+};
+
+/* An object of synchronisation, or a shared value. */
+struct shared_object {
+        PyObject_HEAD
+        struct core_state *state;
+        const struct shared_kind *kind;
+        PyObject *hive;
+        void *handle;   /* NULL before __init__ */
+        PyObject *lock; /* of a Condition; else NULL */
+        enum on_owner_died on_owner_died;
+};
+
 extern struct PyModuleDef core_module;
 extern PyType_Spec hive_spec;
 extern PyType_Spec array_spec;
 extern PyType_Spec queue_spec;
+extern PyType_Spec channel_spec;
 extern PyType_Spec sink_spec;
 extern PyType_Spec board_spec;
+extern PyType_Spec memory_spec;
+extern PyType_Spec items_spec;
+extern PyType_Spec holdable_spec;
+extern PyType_Spec lock_spec;
+extern PyType_Spec rlock_spec;
+extern PyType_Spec semaphore_spec;
+extern PyType_Spec rwlock_spec;
+extern PyType_Spec condition_spec;
+extern PyType_Spec event_spec;
+extern PyType_Spec barrier_spec;
+extern PyType_Spec once_spec;
+extern PyType_Spec value_spec;
 
+struct core_state *state_of_module(PyObject *module);
 /* The state behind a type or a Python subclass of it; NULL with an exception. */
 struct core_state *state_of_type(PyTypeObject *type);
 
@@ -104,12 +160,19 @@ int errors_add(PyObject *module, struct core_state *state);
 /* How long a call may wait. */
 struct patience {
         skep_deadline deadline;
-        bool forever;
         bool blocks;
 };
 
 /* From Python's block= and timeout= (NULL: default). @return 0; -1 with an exception */
 int patience_from(PyObject *block, PyObject *timeout, struct patience *ret_patience);
+
+/* block and timeout, by place from @first on or by name. @return 0; -1 with an exception */
+int parse_waiting(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
+                  Py_ssize_t first, struct patience *ret_patience);
+
+/* A timeout alone, by place or by name. @return 0; -1 with an exception */
+int parse_timeout(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
+                  struct patience *ret_patience);
 
 /* One attempt of a waiting call. @return as the skep function */
 typedef int attempt_function(void *context, skep_deadline deadline);
@@ -117,10 +180,14 @@ typedef int attempt_function(void *context, skep_deadline deadline);
 /* Interrupted by an exception that a signal handler raised. */
 #define WAIT_RAISED INT32_MAX
 
-/*
- * Try at once, with the GIL unless the attempt is @heavy; then wait without it, looking for signals ten times a second.
- * @return what the attempt returned; -ETIMEDOUT; WAIT_RAISED with an exception
- */
+/* Wait without the GIL; handlers of signals run meanwhile. @return what the attempt returned; WAIT_RAISED with an exception */
+int wait_without_gil(attempt_function *attempt, void *context, skep_deadline deadline);
+
+/* For what an attempt calls back: with the GIL for a while.  It returns -EINTR if an exception is set. */
+void gil_take(void);
+void gil_drop(void);
+
+/* Try at once, with the GIL unless the attempt is @heavy; then as wait_without_gil(). */
 int wait_for(attempt_function *attempt, void *context, const struct patience *patience, bool heavy);
 
 /* memcpy, without the GIL if that is worth it. */
@@ -130,13 +197,19 @@ void copy_bytes(void *target, const void *source, size_t bytes);
 
 /* @return 0; -1 with an exception, and then nothing was put */
 int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, const struct patience *patience);
+/* Of kind PICKLE, or bytes that are a pickle. */
 PyObject *pickle_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
-/* mention(hive, reference): the message that this thread is making, if any, refers to that object. */
+/* mention(hive, reference): the message that this thread is making, if any, will hold that object. */
 PyObject *pickle_mention(PyObject *module, PyObject *args);
 /* pack(hive, obj[, bytes, number]): a pickle to be sent in a message of the caller's making. */
 PyObject *pickle_pack(PyObject *module, PyObject *const *args, Py_ssize_t count);
 /* Append memory that is already in order to the queue, through one loan. @return as pickle_put() */
 int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience);
+
+/* --- channel_type.c --- */
+
+/* skep._core.poll_any(objects, timeout) */
+PyObject *channel_poll_any(PyObject *module, PyObject *args);
 
 /* --- message.c --- */
 
@@ -146,15 +219,122 @@ int message_put(struct core_state *state, skep_queue *queue, PyObject *hive, PyO
 PyObject *message_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
 /* Whether somebody has imported numpy; then state->ndarray is there. */
 bool message_has_numpy(struct core_state *state);
-/* The Array in whose memory a numpy.ndarray lies, borrowed; NULL if there is none. */
-struct array_object *message_array_beneath(struct core_state *state, PyObject *ndarray);
+/* The array in whose memory a numpy.ndarray lies, with its hive, both borrowed; NULL if there is none. */
+skep_array *message_array_beneath(struct core_state *state, PyObject *ndarray, PyObject **ret_hive);
 /* Raise for a failed put. @return -1 */
 int message_put_failed(struct core_state *state, skep_queue *queue, int result, uint64_t bytes);
+
+/* --- numpy_allocator.c --- */
+
+/* An allocator for NumPy that takes arrays of @min_bytes and more from the hive. @return capsule; NULL with an exception */
+PyObject *allocator_make(struct core_state *state, PyObject *hive, Py_ssize_t min_bytes);
+/* Let NumPy use it, in the context of this thread; None: NumPy's own. @return the one before; NULL with an exception */
+PyObject *allocator_use(PyObject *capsule);
+/* The memory of an ndarray that owns its memory and got it from a hive through such an allocator; borrowed, NULL: it did not. */
+skep_array *allocator_array(PyObject *ndarray, PyObject **ret_hive);
 
 /* --- hive_type.c --- */
 
 /* The handle, or NULL with ValueError if closed or not a Hive. */
 skep_hive *hive_handle(struct core_state *state, PyObject *hive);
+
+/* --- shared.c --- */
+
+static inline struct shared_object *as_shared(PyObject *self)
+{
+        return (struct shared_object *)self;
+}
+
+/* What SHARED_KIND() lists, from the functions skep_NOUN_... */
+#define SHARED_FUNCTIONS(noun) \
+        static int noun##_kind_attach(skep_hive *hive, skep_block reference, void **ret_handle) \
+        { \
+                skep_##noun *object = NULL; \
+                int result = skep_##noun##_attach(hive, reference, &object); \
+                *ret_handle = object; \
+                return result; \
+        } \
+        static int noun##_kind_open(skep_hive *hive, const char *name, void **ret_handle) \
+        { \
+                skep_##noun *object = NULL; \
+                int result = skep_##noun##_open(hive, name, &object); \
+                *ret_handle = object; \
+                return result; \
+        } \
+        static void noun##_kind_unref(void *handle) \
+        { \
+                skep_##noun##_unref(handle); \
+        } \
+        static skep_block noun##_kind_reference(const void *handle) \
+        { \
+                return skep_##noun##_reference(handle); \
+        }
+#define SHARED_KIND(noun, type_name) \
+        {type_name, noun##_kind_attach, noun##_kind_open, noun##_kind_unref, noun##_kind_reference}
+
+/* The class methods, for a kind named NOUN_kind. */
+#define SHARED_CLASS_METHODS(noun) \
+        static PyObject *noun##_attach(PyObject *type, PyObject *args) \
+        { \
+                return shared_attach(type, args, &noun##_kind); \
+        } \
+        static PyObject *noun##_open(PyObject *type, PyObject *args) \
+        { \
+                return shared_open(type, args, &noun##_kind); \
+        }
+
+/* Rows that every table of methods and of attributes has. */
+#define SHARED_METHODS(noun) \
+        {"attach", noun##_attach, METH_VARARGS | METH_CLASS, \
+         "attach(hive, offset, serial)\n--\n\nThe object behind a reference.  GoneError: it is gone."}, \
+        {"open", noun##_open, METH_VARARGS | METH_CLASS, "open(hive, name)\n--\n\nThe object of that name.  FileNotFoundError: there is none."}
+#define SHARED_ATTRIBUTES \
+        {"reference", shared_get_reference, NULL, "(offset, serial) of the object in its hive.", NULL}, \
+        {"hive", shared_get_hive, NULL, "The hive that the object lies in.", NULL}
+#define FAST(function) ((PyCFunction)(void (*)(void))(function)), METH_FASTCALL | METH_KEYWORDS
+
+PyObject *shared_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+void shared_dealloc(PyObject *self);
+PyObject *shared_attach(PyObject *type, PyObject *args, const struct shared_kind *kind);
+PyObject *shared_open(PyObject *type, PyObject *args, const struct shared_kind *kind);
+PyObject *shared_get_reference(PyObject *self, void *unused);
+PyObject *shared_get_hive(PyObject *self, void *unused);
+
+/* First step of __init__. @return the hive's handle; NULL with an exception: made already, no Hive, or a closed one */
+skep_hive *shared_init_hive(PyObject *self, PyObject *hive);
+/* Last step. @param result  of the create function @param handle  taken @return 0; -1 with an exception */
+int shared_adopt(PyObject *self, const struct shared_kind *kind, PyObject *hive, int result, void *handle);
+
+/* Raise why there is no handle to work with. @return NULL */
+void *shared_refuse(PyObject *self);
+
+/* The handle; NULL with ValueError if __init__ was not called. */
+static inline void *shared_made(PyObject *self)
+{
+        return as_shared(self)->handle ? as_shared(self)->handle : shared_refuse(self);
+}
+
+/* ... or if the hive is closed. */
+static inline void *shared_handle(PyObject *self)
+{
+        const struct shared_object *object = as_shared(self);
+
+        return object->handle && ((const struct hive_object *)object->hive)->hive ? object->handle : shared_refuse(self);
+}
+
+/* The words for enum on_owner_died. */
+extern const char *const on_owner_died_names[];
+/* From "warn", "raise" or "ignore"; NULL: warn. @return 0; -1 with ValueError */
+int on_owner_died_from(const char *text, enum on_owner_died *ret_choice);
+/* Tell that the previous owner died. @return 0; -1 with an exception */
+int owner_died_news(PyObject *self);
+
+/* --- holdable_type.c --- */
+
+/* Of a Lock, RLock or Semaphore. @return as the skep function, news told; WAIT_RAISED with an exception: not acquired */
+int holdable_acquire(PyObject *self, const struct patience *patience);
+/* @return 0; -1 with an exception */
+int holdable_release(PyObject *self);
 
 /* --- array_type.c --- */
 

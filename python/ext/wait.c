@@ -2,16 +2,14 @@
 /*
  * wait.c - waiting as Python expects it
  *
- * A skep wait is not ended by a signal, and Python's handlers run only with the GIL.  So a wait is cut into slices; between
- * two of them pending handlers run, and an exception from one (KeyboardInterrupt) ends the wait.
+ * Python's signal handlers run only with the GIL, so a wait without it asks now and then (skep_thread_on_interrupt()); an
+ * exception from a handler, such as KeyboardInterrupt, ends the wait.
  */
 #include "state.h"
 
 #include <errno.h>
 #include <math.h>
 #include <string.h>
-
-#define SLICE_NS ((int64_t)100 * 1000 * 1000)
 
 int patience_from(PyObject *block, PyObject *timeout, struct patience *ret_patience)
 {
@@ -24,7 +22,7 @@ int patience_from(PyObject *block, PyObject *timeout, struct patience *ret_patie
         if (!blocks)
                 return 0;
         if (!timeout || timeout == Py_None) {
-                *ret_patience = (struct patience){.deadline = skep_forever(), .forever = true, .blocks = true};
+                *ret_patience = (struct patience){.deadline = skep_forever(), .blocks = true};
                 return 0;
         }
         seconds = PyFloat_AsDouble(timeout);
@@ -39,38 +37,98 @@ int patience_from(PyObject *block, PyObject *timeout, struct patience *ret_patie
         ns = ceil(seconds * 1e9);
         *ret_patience = (struct patience){
                 .deadline = ns >= 9e18 ? skep_forever() : skep_within_ns((int64_t)ns),
-                .forever = ns >= 9e18,
                 .blocks = true,
         };
         return 0;
 }
 
-static int attempt_without_gil(attempt_function *attempt, void *context, skep_deadline deadline)
+int parse_waiting(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
+                  Py_ssize_t first, struct patience *ret_patience)
+{
+        PyObject *waiting[2] = {NULL, NULL}; /* block, timeout */
+        Py_ssize_t name_count = names ? PyTuple_GET_SIZE(names) : 0;
+
+        if (count > first + 2 || count < first) {
+                PyErr_Format(PyExc_TypeError, "%s() takes %zd to %zd positional arguments, not %zd", function, first, first + 2, count);
+                return -1;
+        }
+        for (Py_ssize_t i = first; i < count; i++)
+                waiting[i - first] = args[i];
+        for (Py_ssize_t i = 0; i < name_count; i++) {
+                PyObject *name = PyTuple_GET_ITEM(names, i);
+                int index = PyUnicode_Compare(name, state->name_block) == 0 ? 0 : PyUnicode_Compare(name, state->name_timeout) == 0 ? 1 : -1;
+
+                if (index < 0 || waiting[index]) {
+                        PyErr_Format(PyExc_TypeError, "%s() got an unexpected or repeated argument %R", function, name);
+                        return -1;
+                }
+                waiting[index] = args[count + i];
+        }
+        return patience_from(waiting[0], waiting[1], ret_patience);
+}
+
+int parse_timeout(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
+                  struct patience *ret_patience)
+{
+        Py_ssize_t given = count + (names ? PyTuple_GET_SIZE(names) : 0);
+
+        if (given > 1) {
+                PyErr_Format(PyExc_TypeError, "%s() takes at most 1 argument, not %zd", function, given);
+                return -1;
+        }
+        if (given > count && PyUnicode_Compare(PyTuple_GET_ITEM(names, 0), state->name_timeout) != 0) {
+                PyErr_Format(PyExc_TypeError, "%s() got an unexpected argument %R", function, PyTuple_GET_ITEM(names, 0));
+                return -1;
+        }
+        return patience_from(NULL, given ? args[0] : NULL, ret_patience);
+}
+
+/* A handler may wait in its turn, inside the wait that it interrupts. */
+static _Thread_local struct {
+        PyThreadState *state;
+        int depth;
+} waiting;
+
+void gil_take(void)
+{
+        PyEval_RestoreThread(waiting.state);
+}
+
+void gil_drop(void)
+{
+        waiting.state = PyEval_SaveThread();
+}
+
+static int run_handlers(void *unused)
+{
+        int raised;
+
+        (void)unused;
+        gil_take();
+        raised = PyErr_CheckSignals();
+        gil_drop();
+        return raised < 0 ? -EINTR : 0;
+}
+
+int wait_without_gil(attempt_function *attempt, void *context, skep_deadline deadline)
 {
         int result;
 
-        Py_BEGIN_ALLOW_THREADS
+        if (waiting.depth++ == 0)
+                skep_thread_on_interrupt(run_handlers, NULL);
+        gil_drop();
         result = attempt(context, deadline);
-        Py_END_ALLOW_THREADS
-        return result;
+        gil_take();
+        if (--waiting.depth == 0)
+                skep_thread_on_interrupt(NULL, NULL);
+        return result == -EINTR || PyErr_Occurred() ? WAIT_RAISED : result; /* an event may have been set all the same */
 }
 
 int wait_for(attempt_function *attempt, void *context, const struct patience *patience, bool heavy)
 {
-        int result = heavy ? attempt_without_gil(attempt, context, skep_nowait()) : attempt(context, skep_nowait());
+        int result = heavy ? wait_without_gil(attempt, context, skep_nowait()) : attempt(context, skep_nowait());
 
-        if (result != -ETIMEDOUT || !patience->blocks)
-                return result;
-        for (;;) {
-                skep_deadline slice = skep_within_ns(SLICE_NS);
-                bool last = !patience->forever && patience->deadline.monotonic_ns <= slice.monotonic_ns;
-
-                if (PyErr_CheckSignals() < 0)
-                        return WAIT_RAISED;
-                result = attempt_without_gil(attempt, context, last ? patience->deadline : slice);
-                if (result != -ETIMEDOUT || last)
-                        return result;
-        }
+        return result == -ETIMEDOUT && patience->blocks ? wait_without_gil(attempt, context, patience->deadline) : result;
 }
 
 void copy_bytes(void *target, const void *source, size_t bytes)

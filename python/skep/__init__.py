@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """multiprocessing on crash-safe, zero-copy shared memory: `import skep as mp`.
 
-Every public name of multiprocessing is here and means the same.  Queue, SimpleQueue and Pool are skep's own; the others are
-still the standard library's, bound to skep's contexts: JoinableQueue, Manager, Pipe, locks, Value and Array.
+Every public name of multiprocessing is here and means the same.  Queue, SimpleQueue, Pipe, Pool, locks and the other objects of
+synchronisation, Value and Array are skep's own; the others are still the standard library's, bound to skep's contexts:
+JoinableQueue, Manager.
 
-New: arrays born in shared memory (empty, zeros, ones, full, array, asarray), Hive, HiveError, GoneError, ProcessPoolExecutor,
-WorkerDied.
+New: arrays born in shared memory (empty, zeros, ones, full, array, asarray), Hive, RWLock, Once, ProcessPoolExecutor; HiveError,
+GoneError, OwnerDiedError, OwnerDiedWarning, WorkerDied.
 """
 import importlib as _importlib
 import importlib.util as _importlib_util
 
 from . import context
-from ._core import GoneError, HiveError, __version__
-from .arrays import array, asarray, empty, full, ones, zeros
+from ._core import GoneError, HiveError, OwnerDiedError, OwnerDiedWarning, __version__
+from .arrays import array, asarray, empty, full, install_numpy_allocator, numpy_allocator, ones, zeros
 from .hive import Hive, default_hive
 
 _names = [name for name in dir(context._default_context) if not name.startswith('_')]
 globals().update((name, getattr(context._default_context, name)) for name in _names)
 
-__all__ = _names + ['GoneError', 'Hive', 'HiveError', 'ProcessPoolExecutor', 'WorkerDied', 'array', 'asarray', 'default_hive', 'empty',
-                    'full', 'ones', 'zeros']
-
+__all__ = _names + ['GoneError', 'Hive', 'HiveError', 'OwnerDiedError', 'OwnerDiedWarning', 'ProcessPoolExecutor', 'WorkerDied', 'array',
+                    'asarray', 'default_hive', 'empty', 'full', 'install_numpy_allocator', 'numpy_allocator', 'ones', 'zeros']
 
 _lazy = {'ProcessPoolExecutor': 'executor', 'WorkerDied': '_crew'}
 

@@ -341,9 +341,11 @@ def work(tasks, results, board, place, initializer, initargs, task_max, wrap, ca
                 except caught:
                     told = MaybeEncodingError(error, value) if wrap is ExceptionWithTraceback else error
                     parcel = _result(_failure(hive, wrap, told, value), _FAILED, number)
-        message = function = arguments = value = None  # not kept while it waits for the next
-        results.put(parcel)
-        parcel = None
+        try:
+            results.put(parcel)
+        except Exception as error:  # the hive is full
+            results.put(_result(_failure(hive, wrap, error, None), _FAILED, number))
+        message = function = arguments = value = parcel = None  # not kept while it waits for the next
         board[place] = 0
         done += 1
     util.debug('worker ends after %d tasks', done)
@@ -533,7 +535,10 @@ class Crew:
         job.renumbered(index, number)
         if job.background:
             self._watched.add(number)
-        self._tasks.put(message)
+        try:
+            self._tasks.put(message)
+        except Exception as error:  # the hive is full, or an object that the task mentions is gone
+            self._settle(number, False, error)
 
     def _break(self, error):
         """Nothing can be done any more: all that is open fails."""

@@ -11,7 +11,7 @@ Element types: bool, all integers and floats up to 64 bits and the two complex t
 from . import _core
 from .hive import default_hive
 
-__all__ = ['empty', 'zeros', 'ones', 'full', 'array', 'asarray']
+__all__ = ['empty', 'zeros', 'ones', 'full', 'array', 'asarray', 'install_numpy_allocator', 'numpy_allocator']
 
 
 def _new(shape, dtype, zero, hive):
@@ -87,3 +87,33 @@ def asarray(obj, dtype=None, *, hive=None):
         if dtype is None or obj.dtype == numpy.dtype(dtype):
             return obj
     return array(obj, dtype, hive=hive)
+
+
+# --- NumPy's own arrays -----------------------------------------------------------------------------------------------------
+
+MIN_BYTES = 64 * 1024
+
+
+class numpy_allocator:
+    """While it lasts, each new array of NumPy of min_bytes and more is born in the hive: `with numpy_allocator(): ...`
+
+    Such an array goes through queues by reference, as those of skep.empty() do: sender and receiver see the same elements.
+    That holds for the results of all operations, in the thread (strictly, in the contextvars context) that says so.
+    MemoryError: the hive is full.  NotImplementedError: NumPy before 1.22, or skep was built without NumPy's headers.
+    """
+
+    def __init__(self, min_bytes=MIN_BYTES, *, hive=None):
+        self._allocator = _core.numpy_allocator(default_hive() if hive is None else hive, min_bytes)
+        self._before = []
+
+    def __enter__(self):
+        self._before.append(_core.use_numpy_allocator(self._allocator))
+        return self
+
+    def __exit__(self, *exc_info):
+        _core.use_numpy_allocator(self._before.pop())
+
+
+def install_numpy_allocator(min_bytes=MIN_BYTES, *, hive=None):
+    """numpy_allocator() from here on, in this thread.  Threads and processes begun later say it for themselves; forks inherit it."""
+    numpy_allocator(min_bytes, hive=hive).__enter__()

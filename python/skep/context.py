@@ -25,6 +25,76 @@ class BaseContext(_standard.BaseContext):
         from .queues import SimpleQueue
         return SimpleQueue(ctx=self.get_context())
 
+    def Pipe(self, duplex=True):
+        """Two connected skep.connection.Connections; with duplex=False the first only receives and the second only sends."""
+        from .connection import Pipe
+        return Pipe(duplex)
+
+    def Lock(self, *, on_owner_died='warn'):
+        """A skep.synchronize.Lock."""
+        from .synchronize import Lock
+        return Lock(on_owner_died=on_owner_died)
+
+    def RLock(self, *, on_owner_died='warn'):
+        """A skep.synchronize.RLock."""
+        from .synchronize import RLock
+        return RLock(on_owner_died=on_owner_died)
+
+    def Condition(self, lock=None):
+        """A skep.synchronize.Condition; lock None: an RLock of its own."""
+        from .synchronize import Condition
+        return Condition(lock)
+
+    def Semaphore(self, value=1, *, recover=False, on_owner_died='warn'):
+        """A skep.synchronize.Semaphore; recover=True: the units of dead holders are given to others."""
+        from .synchronize import Semaphore
+        return Semaphore(value, recover=recover, on_owner_died=on_owner_died)
+
+    def BoundedSemaphore(self, value=1):
+        """A skep.synchronize.BoundedSemaphore."""
+        from .synchronize import BoundedSemaphore
+        return BoundedSemaphore(value)
+
+    def Event(self):
+        """A skep.synchronize.Event."""
+        from .synchronize import Event
+        return Event()
+
+    def Barrier(self, parties, action=None, timeout=None):
+        """A skep.synchronize.Barrier."""
+        from .synchronize import Barrier
+        return Barrier(parties, action, timeout)
+
+    def RWLock(self, *, on_owner_died='warn'):
+        """A skep.synchronize.RWLock: many readers or one writer."""
+        from .synchronize import RWLock
+        return RWLock(on_owner_died=on_owner_died)
+
+    def Once(self):
+        """A skep.synchronize.Once."""
+        from .synchronize import Once
+        return Once()
+
+    def RawValue(self, typecode_or_type, *args):
+        """A ctypes object in shared memory."""
+        from .sharedctypes import RawValue
+        return RawValue(typecode_or_type, *args)
+
+    def RawArray(self, typecode_or_type, size_or_initializer):
+        """A ctypes array in shared memory."""
+        from .sharedctypes import RawArray
+        return RawArray(typecode_or_type, size_or_initializer)
+
+    def Value(self, typecode_or_type, *args, lock=True):
+        """A ctypes object in shared memory with a lock."""
+        from .sharedctypes import Value
+        return Value(typecode_or_type, *args, lock=lock)
+
+    def Array(self, typecode_or_type, size_or_initializer, *, lock=True):
+        """A ctypes array in shared memory with a lock."""
+        from .sharedctypes import Array
+        return Array(typecode_or_type, size_or_initializer, lock=lock)
+
     def Pool(self, processes=None, initializer=None, initargs=(), maxtasksperchild=None):
         """A skep.pool.Pool."""
         from .pool import Pool
@@ -50,9 +120,13 @@ class ForkProcess(_standard.ForkProcess):
         default_hive()  # before the fork, so that it is the child's too
         return _standard.ForkProcess._Popen(process_obj)
 
+    def _bootstrap(self, *args, **kwargs):
+        _force_start_method('fork')  # whatever the parent's default is; as the others do by inheritance
+        return super()._bootstrap(*args, **kwargs)
+
 
 def _start_with_inheritance(standard_process, process_obj):
-    process_obj._skep_inheritance = Inheritance(_default_context.get_start_method())
+    process_obj._skep_inheritance = Inheritance(process_obj._start_method or _default_context.get_start_method())
     try:
         return standard_process._Popen(process_obj)
     finally:

@@ -11,7 +11,7 @@ import os
 import threading
 import weakref
 
-from multiprocessing import reduction
+from multiprocessing import parent_process, reduction, util
 from multiprocessing.context import get_spawning_popen
 
 from . import _core
@@ -165,6 +165,18 @@ def _inherit(hive, start_method):
     from . import context
     _set_default_hive(hive)
     context._force_start_method(start_method)
+
+
+# --- the end of a process ---------------------------------------------------------------------------------------------
+
+def _tell_of_orderly_end(*unused):
+    """A child of multiprocessing ends by os._exit(), so it has to tell; exit() does, and only then is nothing in use any more."""
+    util.Finalize(None, _core.process_exiting, exitpriority=-1000)
+
+
+util.register_after_fork(_tell_of_orderly_end, _tell_of_orderly_end)  # each child of multiprocessing runs it, by whatever method it starts
+if parent_process() is not None:
+    _tell_of_orderly_end()  # it had begun before this import
 
 
 # --- fork -------------------------------------------------------------------------------------------------------------

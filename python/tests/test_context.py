@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """skep.context and the names of the package."""
+import importlib
 import multiprocessing
 import subprocess
 import sys
@@ -22,7 +23,10 @@ def test_every_public_name_of_multiprocessing_is_there():
 
 def test_submodules_are_found():
     assert skep.queues.Queue.__module__ == 'skep.queues'
-    assert skep.connection.wait is multiprocessing.connection.wait
+    assert skep.connection.Pipe.__module__ == 'skep.connection'
+    importlib.import_module('skep.process')
+    importlib.import_module('skep.util')
+    assert skep.util is multiprocessing.util and skep.process is multiprocessing.process
     assert skep.pool.Pool
     with pytest.raises(AttributeError):
         skep.nonsense
@@ -86,6 +90,12 @@ class _Sender:
 
     def put(self, item):
         self.connection.send(item)
+
+
+def test_a_child_has_the_start_method_of_its_context(context, run):
+    queue = context.Queue()
+    run(children.tell_identity, queue, None)
+    assert queue.get()[2] == context.get_start_method()
 
 
 def test_an_executor_takes_the_context(context):

@@ -196,6 +196,18 @@ static inline void skep_fence(void)
 #endif
 }
 
+/* Loads before it come before loads after it: the reader of a sequence word and what it covers. */
+static inline void skep_fence_acquire(void)
+{
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+}
+
+/* Stores before it come before stores after it: the writer's side. */
+static inline void skep_fence_release(void)
+{
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
 /* Tell the core that this is a spin loop. */
 static inline void skep_relax(void)
 {

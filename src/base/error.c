@@ -35,7 +35,8 @@
         X(ECHILD, "not a child of this process") \
         X(EMFILE, "too many open descriptors in this process") \
         X(ENFILE, "too many open files in the system") \
-        X(EIO, "input or output failed")
+        X(EIO, "input or output failed") \
+        X(ERANGE, "no such position")
 
 static const struct {
         int result;

@@ -35,7 +35,7 @@ int bundle_create(struct skep_agent *agent, const skep_block *references, size_t
         claim_adopt(agent, block, BLOCK_BUNDLE);
         for (size_t i = 0; i < count && result == 0; i++) {
                 struct shm_block *other = claim_find(agent->hive, references[i].offset, references[i].serial);
-                result = other && references[i].serial ? claim_link(agent, &bundle->references[i], other) : -ESTALE;
+                result = other && references[i].serial && claim_is_mine(agent->hive, other) ? claim_link(agent, &bundle->references[i], other) : -ESTALE;
         }
         if (result < 0)
                 (void)claim_unref(agent, block);
@@ -47,7 +47,7 @@ int bundle_create(struct skep_agent *agent, const skep_block *references, size_t
 void *bundle_data(const skep_hive *hive, const struct shm_block *block, uint64_t *ret_bytes)
 {
         struct shm_bundle *bundle = heap_data(hive, block, ret_bytes);
-        if (!bundle || block->kind != BLOCK_BUNDLE)
+        if (!bundle || claim_kind(block) != BLOCK_BUNDLE)
                 return bundle;
         if (!is_sound(bundle, *ret_bytes))
                 return NULL;

@@ -7,7 +7,7 @@
 
 /*
  * Room for @p bytes, claimed once by this process, with a claim of its own on each of @p references.
- * @return 0; -ESTALE one of them is gone; -ENOSPC; -EOVERFLOW
+ * @return 0; -ESTALE one of them is gone, or not held by this process; -ENOSPC; -EOVERFLOW
  */
 int bundle_create(struct skep_agent *agent, const skep_block *references, size_t count, uint64_t bytes, struct shm_block **ret_block);
 

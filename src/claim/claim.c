@@ -20,6 +20,7 @@
  *            holding                                   member's bit                  bit dropped
  *            after clearing the bit                    intent CHECK                  freed if last
  *            after retiring                            RETIRED(dead)                 destroyed and freed
+ *            with retired ones waiting their turn      each RETIRED(dead)            the same
  * SOURCE.    Detectable operations as in Friedman et al., "A persistent lock-free queue" (PPoPP 2018); the word is ours.
  */
 #include "claim/claim.h"
@@ -29,6 +30,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LOCAL_BUSY UINT32_MAX
@@ -158,12 +160,44 @@ void claim_unpublish(struct skep_agent *agent, struct shm_block *block)
         PROBE("claim.unpublished");
 }
 
-void claim_destroy(struct skep_agent *agent, struct shm_block *block)
+static void destroy_one(struct skep_agent *agent, struct shm_block *block)
 {
         if (kind_of(block)->destroy)
                 kind_of(block)->destroy(agent, block);
         claim_unpublish(agent, block);
         heap_give(agent, block);
+}
+
+/* What an object let go of when it was destroyed waits its turn: it may hold others, to any depth. @return false: no memory to note it */
+static bool destroy_later(struct skep_agent *agent, struct shm_block *block)
+{
+        if (agent->retired_count == agent->retired_capacity) {
+                uint32_t capacity = agent->retired_capacity ? 2 * agent->retired_capacity : 16;
+                struct shm_block **retired = realloc(agent->retired, capacity * sizeof(struct shm_block *));
+                if (!retired)
+                        return false;
+                agent->retired = retired;
+                agent->retired_capacity = capacity;
+        }
+        agent->retired[agent->retired_count++] = block;
+        return true;
+}
+
+void claim_destroy(struct skep_agent *agent, struct shm_block *block)
+{
+        if (agent->destroying) {
+                if (!destroy_later(agent, block))
+                        destroy_one(agent, block);
+                return;
+        }
+        agent->destroying = true;
+        destroy_one(agent, block);
+        while (agent->retired_count)
+                destroy_one(agent, agent->retired[--agent->retired_count]);
+        agent->destroying = false;
+        free(agent->retired);
+        agent->retired = NULL;
+        agent->retired_capacity = 0;
 }
 
 void claim_free_if_last(struct skep_agent *agent, struct shm_block *block)
@@ -215,13 +249,6 @@ void claim_unlink(struct skep_agent *agent, uint64_t *word)
 
 /* --- claims of members ----------------------------------------------------------------------------------------------------------- */
 
-uint32_t *claim_local(const skep_hive *hive, const struct shm_block *block)
-{
-        uint64_t bytes;
-        const uint8_t *data = heap_data(hive, block, &bytes);
-        return data ? &hive->local[(hive_offset(hive, data) - hive->layout.data_at) / 256] : NULL;
-}
-
 int claim_alloc(struct skep_agent *agent, uint64_t bytes, enum block_kind kind, struct shm_block **ret_block)
 {
         struct shm_block *block;
@@ -262,8 +289,6 @@ static void member_bit_clear(struct shm_block *block, uint32_t member)
 int claim_ref(struct skep_agent *agent, struct shm_block *block, uint32_t serial)
 {
         uint32_t *local = claim_local(agent->hive, block);
-        if (!local)
-                return -EBADMSG;
         for (;;) {
                 uint32_t count = skep_load32(local);
                 if (count == LOCAL_BUSY) {
@@ -322,8 +347,6 @@ static void member_drop(struct skep_agent *agent, struct shm_block *block, uint3
 int claim_unref(struct skep_agent *agent, struct shm_block *block)
 {
         uint32_t *local = claim_local(agent->hive, block);
-        if (!local)
-                return -EBADMSG;
         for (;;) {
                 uint32_t count = skep_load32(local);
                 if (!count)
@@ -340,8 +363,7 @@ int claim_unref(struct skep_agent *agent, struct shm_block *block)
 
 bool claim_is_mine(const skep_hive *hive, const struct shm_block *block)
 {
-        const uint32_t *local = claim_local(hive, block);
-        return local && skep_load32(local) != 0;
+        return skep_load32(claim_local(hive, block)) != 0;
 }
 
 /* --- public ------------------------------------------------------------------------------------------------------------------------ */

@@ -94,8 +94,11 @@ bool claim_step_done(const skep_hive *hive, uint32_t agent_index, const struct s
 int claim_step(struct skep_agent *agent, struct shm_block *block, int delta, uint32_t sequence);
 /* Change the word without changing the count: (L1) for members' claims. */
 void claims_bump(struct skep_agent *agent, struct shm_block *block);
-/* How often this process holds the block. */
-uint32_t *claim_local(const skep_hive *hive, const struct shm_block *block);
+/* How often this process holds the block: a private counter for each place where a record may lie. */
+static inline uint32_t *claim_local(const skep_hive *hive, const struct shm_block *block)
+{
+        return &hive->local[hive_offset(hive, block) / sizeof *block];
+}
 void claim_free_if_last(struct skep_agent *agent, struct shm_block *block);
 void claim_destroy(struct skep_agent *agent, struct shm_block *block);
 

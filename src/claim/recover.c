@@ -166,11 +166,10 @@ static int fork_settle(skep_hive *hive, struct shm_block *block, void *context)
         if (!(skep_load(bits) & bit))
                 return 0;
         uint32_t *local = claim_local(hive, block);
-        uint32_t count = local ? skep_load32(local) : 0;
+        uint32_t count = skep_load32(local);
         if (count && count != UINT32_MAX)
                 return 0;
-        if (local)
-                skep_store32(local, 0);
+        skep_store32(local, 0);
         (void)skep_fetch_and(bits, ~bit);
         claim_free_if_last(agent, block);
         return 0;
@@ -186,7 +185,7 @@ static void fork_child_claims(skep_hive *hive)
 static int attach_local(skep_hive *hive)
 {
         void *local;
-        uint64_t bytes = hive->layout.page_count * (PAGE_BYTES / 256) * sizeof *hive->local;
+        uint64_t bytes = hive->capacity_bytes / sizeof(struct shm_block) * sizeof *hive->local;
         int result = os_map_private(bytes, &local);
         if (result == 0) {
                 hive->local = local;

@@ -41,7 +41,7 @@ struct skep_hive {
         struct skep_agent *agent_list;
         struct skep_hive *next; /* list of all handles of the process */
 
-        /* claim/: how often this process holds each block, by data offset / 256 */
+        /* claim/: how often this process holds each block, by where its record lies; a sparse private mapping */
         uint32_t *local;
         uint64_t local_bytes;
 };

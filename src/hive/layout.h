@@ -194,6 +194,8 @@ enum block_kind {
         BLOCK_BUNDLE,
         BLOCK_CHANNEL,
         BLOCK_CHANNEL_END,
+        BLOCK_SHARED_MEMORY,
+        BLOCK_MAPPING,
         BLOCK_KINDS = 32
 };
 

@@ -318,10 +318,36 @@ static void name_leave(const skep_hive *hive)
         os_close(fd);
 }
 
+static leave_function *leave_functions[2];
+
+void leave_register(leave_function *function)
+{
+        leave_functions[leave_functions[0] != NULL] = function;
+}
+
+bool member_is_last(const skep_hive *hive)
+{
+        for (uint32_t member = 0; member < hive->member_max; member++)
+                if (member != hive->member && !skep_load(&hive->members[member].leaving) && member_is_live(hive, member))
+                        return false;
+        return true;
+}
+
+/* Two that leave at the same time both see that the other does: the store comes before the look. */
+static void leave_announce(skep_hive *hive)
+{
+        if (hive->member == MEMBER_NONE)
+                return;
+        (void)skep_exchange(&hive->members[hive->member].leaving, 1);
+        for (int i = 0; i < 2 && leave_functions[i]; i++)
+                leave_functions[i](hive);
+}
+
 skep_hive *skep_hive_detach(skep_hive *hive)
 {
         if (!hive)
                 return NULL;
+        leave_announce(hive);
         pthread_mutex_lock(&process_mutex);
         skep_hive **link = &handles;
         while (*link && *link != hive)
@@ -347,8 +373,7 @@ skep_hive *skep_hive_detach(skep_hive *hive)
 void skep_process_exiting(void)
 {
         for (skep_hive *hive = handles; hive; hive = hive->next)
-                if (hive->member != MEMBER_NONE)
-                        skep_store(&hive->members[hive->member].leaving, 1);
+                leave_announce(hive);
 }
 
 /* exit() and return from main() are orderly, with or without skep_hive_detach(). */
@@ -360,6 +385,11 @@ __attribute__((destructor)) static void process_exits(void)
 int skep_hive_fd(const skep_hive *hive)
 {
         return hive->fd;
+}
+
+int skep_hive_has(const skep_hive *hive, const void *address)
+{
+        return (uintptr_t)address - (uintptr_t)hive->base < hive->capacity_bytes;
 }
 
 uint32_t skep_hive_member(const skep_hive *hive)

@@ -22,6 +22,10 @@ struct skep_agent {
         uint32_t id;
         uint32_t member;
         uint32_t spin_ns;              /* sync/: how long spinning has paid lately */
+        uint32_t retired_count;        /* claim/: blocks that wait until the one being destroyed is gone */
+        uint32_t retired_capacity;
+        struct shm_block **retired;
+        bool destroying;
         struct skep_agent *next;       /* of the hive */
         struct skep_agent *thread_next; /* of the thread */
         struct {                       /* heap/: hints, records that were free lately */
@@ -96,6 +100,12 @@ void fork_register(fork_prepare_function *prepare, fork_child_function *child);
 /* Called with a new handle, before it is used. */
 typedef int attach_function(skep_hive *hive);
 void attach_register(attach_function *function);
+
+/* Called when this process is about to leave the hive in order: before a detach, and when it ends. */
+typedef void leave_function(skep_hive *hive);
+void leave_register(leave_function *function);
+/* Is nobody else in the hive but members that leave too, or are dead? */
+bool member_is_last(const skep_hive *hive);
 
 /* An agent structure that works in the name of @p id's slot; no caches. */
 void agent_impersonate(skep_hive *hive, uint32_t index, struct skep_agent *ret_agent);

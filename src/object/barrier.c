@@ -38,18 +38,14 @@ int skep_barrier_abort(skep_barrier *barrier)
 {
         struct skep_agent *agent;
         int result = object_self(&barrier->base, &agent);
-        if (result == 0)
-                barrier_abort(agent, SHARED(barrier, barrier));
-        return result;
+        return result < 0 ? result : barrier_abort(agent, SHARED(barrier, barrier));
 }
 
 int skep_barrier_reset(skep_barrier *barrier)
 {
         struct skep_agent *agent;
         int result = object_self(&barrier->base, &agent);
-        if (result == 0)
-                barrier_reset(agent, SHARED(barrier, barrier));
-        return result;
+        return result < 0 ? result : barrier_reset(agent, SHARED(barrier, barrier));
 }
 
 uint32_t skep_barrier_parties(const skep_barrier *barrier)

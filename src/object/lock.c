@@ -86,6 +86,12 @@ int skep_lock_is_held(const skep_lock *lock)
         return lock_owner(&SHARED(lock, lock)->word) != 0;
 }
 
+int skep_lock_is_mine(const skep_lock *lock)
+{
+        struct skep_agent *agent;
+        return object_self(&lock->base, &agent) == 0 && lock_owner(&SHARED(lock, lock)->word) == agent->id;
+}
+
 int skep_lock_owner_died(const skep_lock *lock)
 {
         return skep_load32(&SHARED(lock, lock)->died) != 0;

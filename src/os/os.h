@@ -42,14 +42,25 @@ struct os_file {
         uint64_t device;
         uint64_t inode;
         uint32_t links;
+        uint32_t mode;  /* permission bits and OS_MODE_* */
+        uint32_t owner; /* user id */
 };
+#define OS_MODE_STICKY 01000u
+#define OS_MODE_GROUP 02000u
 int os_file_stat(int fd, struct os_file *ret_file);
+int os_file_mode(int fd, uint32_t mode);
+uint32_t os_user(void);
+/* An existing file, by path. @return descriptor or negative errno */
+int os_file_open(const char *path, bool writable);
 int os_read_at(int fd, void *buffer, size_t bytes, uint64_t offset); /* -EIO if short */
 
 /* --- memory ------------------------------------------------------------------------------------------------------- */
 
 #define OS_MAP_ALIGN UINT64_C(65536)
 int os_map(int fd, uint64_t bytes, void **ret_base);                 /* shared, writable, not reserved, not dumped; at OS_MAP_ALIGN */
+int os_map_file(int fd, uint64_t bytes, bool writable, void **ret_base); /* shared, as it is */
+int os_sync(void *base, uint64_t bytes);                             /* to the disk; base at a page boundary */
+uint64_t os_page_bytes(void);
 int os_map_private(uint64_t bytes, void **ret_base);                 /* zeros, not reserved, copied on fork */
 void os_unmap(void *base, uint64_t bytes);
 /* Take memory for a range of the file so that touching it cannot fail. -ENOSPC. Already taken: nothing changes. */
@@ -61,6 +72,7 @@ int os_punch(int fd, uint64_t offset, uint64_t bytes);
 
 int os_byte_lock(int fd, uint64_t offset);                           /* -EAGAIN somebody else holds it */
 int os_byte_lock_wait(int fd, uint64_t offset);                      /* blocks while somebody else holds it */
+int os_byte_share_wait(int fd, uint64_t offset);                     /* many may share; blocks while somebody holds it alone */
 int os_byte_unlock(int fd, uint64_t offset);
 /* 1 locked through another description, 0 not, negative errno */
 int os_byte_is_locked(int fd, uint64_t offset);
@@ -69,6 +81,10 @@ int os_byte_is_locked(int fd, uint64_t offset);
 
 /* Sleep while *word == expected, until monotonic_ns. Returns 0 (also when woken without cause), -ETIMEDOUT or -EINTR. */
 int os_futex_wait(uint32_t *word, uint32_t expected, int64_t monotonic_ns);
+/* Sleep while all words are as expected. As os_futex_wait(), also -ENOSYS */
+#define OS_FUTEX_MANY_MAX 128u
+int os_futex_wait_many(uint32_t *const *words, const uint32_t *expected, uint32_t count, int64_t monotonic_ns);
+bool os_futex_has_many(void);
 /* @return how many were woken */
 int os_futex_wake(uint32_t *word, int count);
 

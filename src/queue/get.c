@@ -4,6 +4,7 @@
  *
  * Steps of a get:  claim slot -> READING(me) | copy, or claim the array's block | [intent DROP] | EMPTY: taken | slot's claim dropped.
  * A consumer that dies before EMPTY has taken nothing: the message is put back.  After it, the intent drops the claim.
+ * Steps of a run: those of its gets one after the other | head follows | whoever sleeps is told.
  */
 #include "array/array.h"
 #include "base/checked.h"
@@ -65,33 +66,42 @@ static int taken_wait(skep_queue *queue, struct skep_agent *agent, struct taken 
                         return result;
                 if (queue->watch)
                         watch_rearm(queue);
-                if (queue_wait(queue, agent, &queue->shared->not_empty, queue_is_ready, deadline) < 0) {
+                int waited = queue_wait(queue, agent, &queue->getting, ret_taken->position, deadline);
+                if (wait_interrupted(waited))
+                        return waited;
+                if (waited < 0) {
                         result = taken_claim(queue, agent, ret_taken);
-                        return result == -EAGAIN ? -ETIMEDOUT : result;
+                        return result == -EAGAIN ? waited : result;
                 }
         }
 }
 
-static void wake_others(skep_queue *queue, const struct taken *taken)
+static void wake_others(skep_queue *queue, const struct taken *taken, int count)
 {
         struct shm_queue *shared = queue->shared;
         if (queue->capacity)
-                event_notify(&shared->not_full, 1);
+                event_notify(&shared->not_full, count);
         if (skep_load32_ordered(&shared->not_empty) & EVENT_WAITERS && ring_peek(taken->ring) == RING_DONE)
                 event_wake(&shared->not_empty, 1); /* wake one, who wakes the next */
 }
 
+typedef void release_function(const struct ring *ring, uint64_t position);
+
 /* The message is taken: leave the slot, then give up its claim on the block. */
-static void taken_finish(skep_queue *queue, struct skep_agent *agent, const struct taken *taken)
+static void taken_leave(skep_queue *queue, struct skep_agent *agent, const struct taken *taken, uint64_t held, release_function *release)
 {
-        struct shm_slot *slot = taken_slot(taken);
-        struct shm_block *block = slot->block ? claim_find(queue->hive, slot->block, 0) : NULL;
+        struct shm_block *block = held ? claim_find(queue->hive, held, 0) : NULL;
         if (block)
-                intent_set(agent, INTENT_DROP, block, &slot->word, ring_turn(taken->ring, taken->position));
-        ring_get_release(taken->ring, taken->position);
+                intent_set(agent, INTENT_DROP, block, &taken_slot(taken)->word, ring_turn(taken->ring, taken->position));
+        release(taken->ring, taken->position);
         if (block)
                 claim_drop(agent, block);
-        wake_others(queue, taken);
+}
+
+static void taken_finish(skep_queue *queue, struct skep_agent *agent, const struct taken *taken)
+{
+        taken_leave(queue, agent, taken, message_of(taken->ring, taken->position).block, ring_get_release);
+        wake_others(queue, taken, 1);
 }
 
 static void taken_return(skep_queue *queue, const struct taken *taken)
@@ -101,33 +111,31 @@ static void taken_return(skep_queue *queue, const struct taken *taken)
         event_notify(&queue->shared->not_empty, 1);
 }
 
-/* Where the message lies. @return NULL damaged */
-static const void *taken_data(skep_queue *queue, const struct taken *taken)
+/* What lies in the slot, and where the message lies. @return NULL damaged */
+static const void *taken_data(skep_queue *queue, const struct taken *taken, struct message *ret_message)
 {
-        struct shm_slot *slot = taken_slot(taken);
-        if (!slot->block || slot->kind == SKEP_MESSAGE_ARRAY)
-                return slot->bytes <= taken->ring->stride - sizeof *slot ? slot->data : NULL;
-        struct shm_block *block = claim_find(queue->hive, slot->block, 0);
+        *ret_message = message_of(taken->ring, taken->position);
+        if (!ret_message->block || ret_message->kind == SKEP_MESSAGE_ARRAY)
+                return ret_message->bytes <= ret_message->data_max ? ret_message->data : NULL;
+        struct shm_block *block = claim_find(queue->hive, ret_message->block, 0);
         uint64_t usable;
         const void *data = block ? bundle_data(queue->hive, block, &usable) : NULL;
-        return data && slot->bytes <= usable ? data : NULL;
+        return data && ret_message->bytes <= usable ? data : NULL;
 }
 
 /* --- by copy -------------------------------------------------------------------------------------------------------------------- */
 
-static int taken_copy(skep_queue *queue, const struct taken *taken, void *buffer, size_t capacity_bytes, size_t *ret_bytes)
+static int taken_copy(skep_queue *queue, const struct taken *taken, void *buffer, size_t capacity_bytes, struct message *ret_message)
 {
-        const struct shm_slot *slot = taken_slot(taken);
-        const void *data = taken_data(queue, taken);
+        const void *data = taken_data(queue, taken, ret_message);
         if (!data)
                 return -EBADMSG;
-        if (slot->kind != SKEP_MESSAGE_BYTES)
+        if (ret_message->kind != SKEP_MESSAGE_BYTES)
                 return -EPROTOTYPE;
-        *ret_bytes = slot->bytes;
-        if (slot->bytes > capacity_bytes)
+        if (ret_message->bytes > capacity_bytes)
                 return -EMSGSIZE;
-        if (slot->bytes)
-                memcpy(buffer, data, slot->bytes);
+        if (ret_message->bytes)
+                memcpy(buffer, data, ret_message->bytes);
         return 0;
 }
 
@@ -135,12 +143,15 @@ int skep_queue_get(skep_queue *queue, void *buffer, size_t capacity_bytes, size_
 {
         struct skep_agent *agent;
         struct taken taken;
+        struct message message;
         int result = buffer || !capacity_bytes ? agent_self(queue->hive, &agent) : -EINVAL;
         if (result == 0)
                 result = taken_wait(queue, agent, &taken, deadline);
         if (result < 0)
                 return result;
-        result = taken_copy(queue, &taken, buffer, capacity_bytes, ret_bytes);
+        result = taken_copy(queue, &taken, buffer, capacity_bytes, &message);
+        if (result == 0 || result == -EMSGSIZE)
+                *ret_bytes = message.bytes;
         if (result == 0)
                 taken_finish(queue, agent, &taken);
         else
@@ -148,58 +159,72 @@ int skep_queue_get(skep_queue *queue, void *buffer, size_t capacity_bytes, size_
         return result;
 }
 
-/*
- * A run that catches up with its producer fights him for every cache line.  While it is short, stand back for a moment:
- * he gets ahead, and both go faster.
- */
-#define LINGER_BELOW 16u
+struct run {
+        uint8_t *buffer;
+        size_t capacity_bytes;
+        size_t used;
+        struct skep_bytes *messages;
+        size_t count_max;
+        size_t count;
+};
 
-static void linger(void)
+/* That message and those behind it, while they are there and find room. @return 0, or why there can be no more */
+static int get_run(skep_queue *queue, struct skep_agent *agent, struct taken *taken, struct run *run)
 {
-        for (int i = 0; i < 32; i++)
-                skep_relax();
+        uint64_t first = taken->position, end = first;
+        int result;
+        do {
+                struct message message;
+                uint8_t *at = run->buffer + run->used;
+                result = taken_copy(queue, taken, at, run->capacity_bytes - run->used, &message);
+                if (result < 0) {
+                        taken_return(queue, taken);
+                        break;
+                }
+                taken_leave(queue, agent, taken, message.block, ring_get_release_run);
+                end = taken->position + 1;
+                run->messages[run->count++] = (struct skep_bytes){at, message.bytes};
+                uint64_t next = align_up(run->used + message.bytes, 8);
+                run->used = next < run->capacity_bytes ? next : run->capacity_bytes;
+        } while (run->count < run->count_max && end - first < QUEUE_RUN && ring_get_next(taken->ring, agent->id, &taken->position));
+        if (end == first)
+                return result;
+        ring_get_moved(taken->ring, first, end);
+        skep_fence(); /* between leaving the slots and looking who sleeps */
+        wake_others(queue, taken, (int)(end - first));
+        return result;
 }
 
 int skep_queue_get_many(skep_queue *queue, void *buffer, size_t capacity_bytes, struct skep_bytes *messages, size_t count_max, size_t *ret_count,
                         skep_deadline deadline)
 {
         struct skep_agent *agent;
-        size_t used = 0, count = 0;
+        struct taken taken;
+        struct run run = {.buffer = buffer, .capacity_bytes = capacity_bytes, .messages = messages, .count_max = count_max};
         int result = messages && count_max && (buffer || !capacity_bytes) ? agent_self(queue->hive, &agent) : -EINVAL;
-        while (result == 0 && count < count_max) {
-                struct taken taken;
-                size_t bytes;
-                result = count ? taken_claim(queue, agent, &taken) : taken_wait(queue, agent, &taken, deadline);
-                if (result == -EAGAIN && queue->may_spin && count < LINGER_BELOW) {
-                        linger();
-                        result = taken_claim(queue, agent, &taken);
-                }
-                if (result < 0)
-                        break;
-                result = taken_copy(queue, &taken, (uint8_t *)buffer + used, capacity_bytes - used, &bytes);
-                if (result < 0) {
-                        taken_return(queue, &taken);
-                        break;
-                }
-                taken_finish(queue, agent, &taken);
-                messages[count++] = (struct skep_bytes){(uint8_t *)buffer + used, bytes};
-                uint64_t next = align_up(used + bytes, 8);
-                used = next < capacity_bytes ? next : capacity_bytes;
+        while (result == 0 && run.count < count_max) {
+                result = run.count ? taken_claim(queue, agent, &taken) : taken_wait(queue, agent, &taken, deadline);
+                if (result == 0)
+                        result = get_run(queue, agent, &taken, &run);
         }
-        if (!count)
+        if (!run.count)
                 return result;
-        *ret_count = count;
+        *ret_count = run.count;
         return 0;
 }
 
 /* --- arrays ------------------------------------------------------------------------------------------------------------------------ */
 
-static int slot_array(struct skep_agent *agent, const struct shm_slot *slot, skep_array **ret_array)
+static int taken_array(skep_queue *queue, struct skep_agent *agent, const struct taken *taken, skep_array **ret_array)
 {
-        if (slot->kind != SKEP_MESSAGE_ARRAY)
+        struct message message;
+        const void *description = taken_data(queue, taken, &message);
+        if (!description)
+                return -EBADMSG;
+        if (message.kind != SKEP_MESSAGE_ARRAY)
                 return -EPROTOTYPE;
-        struct shm_block *block = claim_find(agent->hive, slot->block, 0);
-        return block ? array_from(agent, block, slot->data, slot->bytes, ret_array) : -EBADMSG;
+        struct shm_block *block = claim_find(agent->hive, message.block, 0);
+        return block ? array_from(agent, block, description, message.bytes, ret_array) : -EBADMSG;
 }
 
 int skep_queue_get_array(skep_queue *queue, skep_array **ret_array, skep_deadline deadline)
@@ -211,7 +236,7 @@ int skep_queue_get_array(skep_queue *queue, skep_array **ret_array, skep_deadlin
                 result = taken_wait(queue, agent, &taken, deadline);
         if (result < 0)
                 return result;
-        result = taken_data(queue, &taken) ? slot_array(agent, taken_slot(&taken), ret_array) : -EBADMSG;
+        result = taken_array(queue, agent, &taken, ret_array);
         if (result == 0)
                 taken_finish(queue, agent, &taken);
         else
@@ -230,19 +255,19 @@ int skep_queue_borrow(skep_queue *queue, struct skep_loan *ret_loan, skep_deadli
                 result = taken_wait(queue, agent, &taken, deadline);
         if (result < 0)
                 return result;
-        const void *data = taken_data(queue, &taken);
+        struct message message;
+        const void *data = taken_data(queue, &taken, &message);
         if (!data) {
                 taken_return(queue, &taken);
                 return -EBADMSG;
         }
-        const struct shm_slot *slot = taken_slot(&taken);
         *ret_loan = (struct skep_loan){
                 .data = (void *)(uintptr_t)data,
-                .bytes = slot->bytes,
-                .kind = slot->kind,
+                .bytes = message.bytes,
+                .kind = message.kind,
                 .state = LOAN_BORROWED,
                 .queue = queue,
-                .block = slot->block,
+                .block = message.block,
                 .position = taken.position,
                 .segment = taken.segment,
                 .agent = agent->id,
@@ -282,7 +307,19 @@ int skep_loan_array(const struct skep_loan *loan, skep_array **ret_array)
 {
         struct skep_agent *agent;
         struct taken taken;
-        return loan_taken(loan, &agent, &taken) ? slot_array(agent, taken_slot(&taken), ret_array) : -EINVAL;
+        return loan_taken(loan, &agent, &taken) ? taken_array(loan->queue, agent, &taken, ret_array) : -EINVAL;
+}
+
+int skep_queue_poll(skep_queue *queue, skep_deadline deadline)
+{
+        struct skep_agent *agent;
+        int result = agent_self(queue->hive, &agent);
+        while (result == 0 && !queue_is_ready(queue)) {
+                if (queue->watch)
+                        watch_rearm(queue);
+                result = queue_wait(queue, agent, &queue->getting, skep_load_relaxed(&queue->getting.lingered_at), deadline);
+        }
+        return result;
 }
 
 int skep_queue_drain(skep_queue *queue, uint64_t *ret_count)

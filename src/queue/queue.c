@@ -37,7 +37,7 @@ const struct ring *queue_ring(skep_queue *queue, uint32_t segment)
         void *memory = block ? heap_data(queue->hive, block, &bytes) : NULL;
         pthread_mutex_lock(&queue->mutex);
         bool open = memory && ring_open(memory, bytes, &queue->rings[segment]) == 0 &&
-                    queue->rings[segment].stride >= sizeof(struct shm_slot) + queue->slot_bytes;
+                    queue->rings[segment].slot_bytes == queue->slot_bytes && queue->rings[segment].sealable == !queue->capacity;
         if (open)
                 (void)skep_fetch_or32(&queue->open, UINT32_C(1) << segment);
         pthread_mutex_unlock(&queue->mutex);
@@ -51,7 +51,8 @@ static int queue_new(struct skep_agent *agent, struct shm_block *block, skep_que
 {
         uint64_t bytes;
         struct shm_queue *shared = heap_data(agent->hive, block, &bytes);
-        bool sound = shared && bytes >= sizeof *shared && shared->slot_bytes && shared->slot_bytes <= 4096 && shared->slot_bytes % 8 == 0;
+        bool sound = shared && bytes >= sizeof *shared && shared->slot_bytes && shared->slot_bytes <= 4096 && shared->slot_bytes % 64 == 0 &&
+                     shared->first_slots && shared->first_slots <= QUEUE_FIRST_SLOTS;
         skep_queue *queue = sound ? calloc(1, sizeof *queue) : NULL;
         if (!queue) {
                 (void)claim_unref(agent, block);
@@ -64,7 +65,7 @@ static int queue_new(struct skep_agent *agent, struct shm_block *block, skep_que
         queue->capacity = shared->capacity;
         queue->slot_bytes = shared->slot_bytes;
         queue->may_spin = !(shared->flags & SKEP_QUEUE_NO_SPIN) && os_cpu_count() > 1;
-        queue->spin_ns = 20000;
+        queue->putting = queue->getting = (struct queue_side){.spin_ns = 20000, .linger_every = 1, .linger_in = 1};
         pthread_mutex_init(&queue->mutex, NULL);
         *ret_queue = queue;
         return 0;
@@ -72,8 +73,8 @@ static int queue_new(struct skep_agent *agent, struct shm_block *block, skep_que
 
 int queue_add_segment(skep_queue *queue, struct skep_agent *agent, uint32_t segment)
 {
-        uint64_t slots = queue->capacity ? queue->capacity : QUEUE_FIRST_SLOTS << segment;
-        uint64_t stride = align_up(sizeof(struct shm_slot) + queue->slot_bytes, 64), bytes = ring_bytes(slots, stride), unused;
+        uint64_t slots = queue->capacity ? queue->capacity : queue->shared->first_slots << segment;
+        uint64_t bytes = ring_bytes(slots, queue->slot_bytes), unused;
         struct shm_block *block;
         if (bytes > queue->hive->capacity_bytes)
                 return -ENOSPC;
@@ -81,7 +82,7 @@ int queue_add_segment(skep_queue *queue, struct skep_agent *agent, uint32_t segm
         if (result < 0)
                 return result;
         uint64_t *word = &queue->shared->segments[segment], expected = 0;
-        ring_format(heap_data(queue->hive, block, &unused), slots, stride);
+        ring_format(heap_data(queue->hive, block, &unused), slots, queue->slot_bytes, !queue->capacity);
         intent_set(agent, INTENT_LINK, block, word, INTENT_WORD);
         claim_publish(agent, block, BLOCK_RING);
         bool linked = skep_cas(word, &expected, hive_offset(queue->hive, block));
@@ -102,7 +103,7 @@ static int queue_fill(skep_queue *queue, struct skep_agent *agent, const struct 
         return result == 0 && options->name ? name_enter(agent, options->name, queue->block) : result;
 }
 
-int skep_queue_create(skep_hive *hive, const struct skep_queue_options *given, skep_queue **ret_queue)
+int queue_create(skep_hive *hive, const struct skep_queue_options *given, uint64_t first_slots, skep_queue **ret_queue)
 {
         struct skep_queue_options options;
         int result = options_copy(&options, sizeof options, given);
@@ -122,8 +123,9 @@ int skep_queue_create(skep_hive *hive, const struct skep_queue_options *given, s
         struct shm_queue *shared = heap_data(hive, block, &unused);
         memset(shared, 0, sizeof *shared);
         shared->capacity = options.capacity;
-        shared->slot_bytes = align_up(options.slot_bytes ? options.slot_bytes : QUEUE_SLOT_BYTES, 8);
+        shared->slot_bytes = align_up(options.slot_bytes ? options.slot_bytes : QUEUE_SLOT_BYTES, 64);
         shared->flags = options.flags;
+        shared->first_slots = first_slots;
         claim_adopt(agent, block, BLOCK_QUEUE); /* LIVE only now: a reaper never destroys half a header */
         skep_queue *queue;
         result = queue_new(agent, block, &queue);
@@ -135,6 +137,22 @@ int skep_queue_create(skep_hive *hive, const struct skep_queue_options *given, s
         else
                 *ret_queue = queue;
         return result;
+}
+
+int skep_queue_create(skep_hive *hive, const struct skep_queue_options *options, skep_queue **ret_queue)
+{
+        return queue_create(hive, options, QUEUE_FIRST_SLOTS, ret_queue);
+}
+
+int queue_of_block(struct skep_agent *agent, struct shm_block *block, skep_queue **ret_queue)
+{
+        int result = block->kind == BLOCK_QUEUE ? claim_ref(agent, block, block->serial) : -EPROTOTYPE;
+        return result < 0 ? result : queue_new(agent, block, ret_queue);
+}
+
+struct shm_block *queue_block(const skep_queue *queue)
+{
+        return queue->block;
 }
 
 int skep_queue_open(skep_hive *hive, const char *name, skep_queue **ret_queue)
@@ -181,13 +199,26 @@ skep_queue *skep_queue_unref(skep_queue *queue)
         return NULL;
 }
 
+static void close_for_all(struct shm_queue *shared)
+{
+        (void)skep_exchange(&shared->closed, 1);
+        PROBE("queue.closed");
+        event_wake(&shared->not_empty, INT32_MAX);
+        event_wake(&shared->not_full, INT32_MAX);
+}
+
 int skep_queue_close(skep_queue *queue)
 {
-        (void)skep_exchange(&queue->shared->closed, 1);
-        PROBE("queue.closed");
-        event_wake(&queue->shared->not_empty, INT32_MAX);
-        event_wake(&queue->shared->not_full, INT32_MAX);
+        close_for_all(queue->shared);
         return 0;
+}
+
+void queue_close_block(skep_hive *hive, struct shm_block *block)
+{
+        uint64_t bytes;
+        struct shm_queue *shared = heap_data(hive, block, &bytes);
+        if (block->kind == BLOCK_QUEUE && shared && bytes >= sizeof *shared)
+                close_for_all(shared);
 }
 
 /* --- looking ---------------------------------------------------------------------------------------------------------------- */
@@ -247,7 +278,7 @@ static int ring_of_block(skep_hive *hive, struct shm_block *block, struct ring *
 }
 
 /* A message put back may lie in a ring that getters have left behind: let them begin at the first again. */
-static void queue_recover(struct reap *reap, struct shm_block *block)
+void queue_recover(struct reap *reap, struct shm_block *block)
 {
         skep_hive *hive = reap->hive;
         uint64_t bytes;
@@ -269,11 +300,9 @@ static void queue_recover(struct reap *reap, struct shm_block *block)
 void queue_head_lower(struct shm_queue *shared, uint32_t segment)
 {
         uint64_t head = skep_load(&shared->head_segment);
-        while ((uint32_t)head > segment)
-                if (skep_cas(&shared->head_segment, &head, ((head >> 32) + 1) << 32 | segment)) {
-                        PROBE("queue.head_lowered");
-                        return;
-                }
+        while (!skep_cas(&shared->head_segment, &head, ((head >> 32) + 1) << 32 | ((uint32_t)head < segment ? (uint32_t)head : segment)))
+                ;
+        PROBE("queue.head_lowered");
 }
 
 static void ring_drain(struct skep_agent *agent, const struct ring *ring)
@@ -283,7 +312,8 @@ static void ring_drain(struct skep_agent *agent, const struct ring *ring)
                 uint64_t word = skep_load(&slot->word);
                 if (slot_phase(word) != SLOT_FULL && slot_phase(word) != SLOT_RETURNED)
                         continue;
-                struct shm_block *block = slot->block ? claim_find(agent->hive, slot->block, 0) : NULL;
+                uint64_t held = message_of(ring, i).block;
+                struct shm_block *block = held ? claim_find(agent->hive, held, 0) : NULL;
                 /* As READING(agent), so that intent and table are those of a get. */
                 skep_store(&slot->word, slot_word(slot_turn(word), SLOT_READING, agent->id));
                 PROBE("queue.draining");
@@ -292,6 +322,38 @@ static void ring_drain(struct skep_agent *agent, const struct ring *ring)
                 ring_get_release(ring, i);
                 if (block)
                         claim_drop(agent, block);
+        }
+}
+
+/* Take everything; what is being put just now is dropped by who puts it (put.c). */
+static void ring_take_all(struct skep_agent *agent, const struct ring *ring)
+{
+        uint64_t position;
+        while (ring_get_claim(ring, agent->id, &position) == RING_DONE) {
+                struct shm_slot *slot = ring_slot(ring, position);
+                uint64_t held = message_of(ring, position).block;
+                struct shm_block *block = held ? claim_find(agent->hive, held, 0) : NULL;
+                if (block)
+                        intent_set(agent, INTENT_DROP, block, &slot->word, ring_turn(ring, position));
+                ring_get_release(ring, position);
+                if (block)
+                        claim_drop(agent, block);
+        }
+}
+
+void queue_orphan_block(struct skep_agent *agent, struct shm_block *block)
+{
+        uint64_t bytes;
+        struct shm_queue *shared = heap_data(agent->hive, block, &bytes);
+        if (block->kind != BLOCK_QUEUE || !shared || bytes < sizeof *shared)
+                return;
+        close_for_all(shared);
+        (void)skep_exchange(&shared->orphaned, 1);
+        PROBE("queue.orphaned");
+        for (uint32_t i = 0; i < QUEUE_SEGMENTS; i++) {
+                struct ring ring;
+                if (ring_of_block(agent->hive, claim_find(agent->hive, skep_load(&shared->segments[i]), 0), &ring) == 0)
+                        ring_take_all(agent, &ring);
         }
 }
 
@@ -333,9 +395,8 @@ static uint64_t queue_verify(skep_hive *hive, struct shm_block *block)
                 }
                 problems += ring_verify(&ring, hive);
                 for (uint64_t at = 0; at < ring.count; at++) {
-                        const struct shm_slot *slot = ring_slot(&ring, at);
-                        enum slot_phase phase = slot_phase(skep_glance(&slot->word));
-                        uint64_t held = skep_glance(&slot->block);
+                        enum slot_phase phase = slot_phase(skep_glance(&ring_slot(&ring, at)->word));
+                        uint64_t held = message_of(&ring, at).block;
                         if ((phase == SLOT_FULL || phase == SLOT_RETURNED) && held)
                                 problems += !claim_find(hive, held, 0);
                 }

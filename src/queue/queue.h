@@ -9,8 +9,47 @@
 #include <skep/queue.h>
 
 #define QUEUE_SEGMENTS 32u
-#define QUEUE_FIRST_SLOTS UINT64_C(256) /* of an unbounded queue; each further segment has twice as many */
-#define QUEUE_SLOT_BYTES 104u
+#define QUEUE_FIRST_SLOTS UINT64_C(256)
+#define QUEUE_SLOT_BYTES 128u
+#define QUEUE_RUN 64u /* messages of a run after which others are told */
+
+/*
+ * What a slot's head says: {BLOCK 1 << 40, kind 8 << 32, bytes 32}.  The message lies in the slot's data; with BLOCK these
+ * begin with a struct shm_message, followed by an array's description.
+ */
+#define MESSAGE_BLOCK (UINT64_C(1) << 40)
+
+struct shm_message {
+        uint64_t block; /* a claim of the slot */
+        uint64_t bytes; /* of the message, or of an array's description */
+};
+
+static inline uint64_t message_head(uint32_t kind, uint64_t bytes)
+{
+        return (uint64_t)kind << 32 | bytes;
+}
+
+/* A message as a slot tells of it: read once, as others may write there; what `bytes` says is still to be checked. */
+struct message {
+        uint64_t block; /* 0: none */
+        uint64_t bytes;
+        uint32_t kind;
+        const uint8_t *data; /* in the slot: the message, or an array's description */
+        uint64_t data_max;
+};
+
+static inline struct message message_of(const struct ring *ring, uint64_t position)
+{
+        uint64_t head = skep_glance(&ring_slot(ring, position)->head);
+        const uint8_t *data = ring_data(ring, position);
+        struct message message = {0, (uint32_t)head, (uint8_t)(head >> 32), data, ring->slot_bytes};
+        if (head & MESSAGE_BLOCK) {
+                const struct shm_message *shared = (const void *)data;
+                message = (struct message){skep_glance(&shared->block), skep_glance(&shared->bytes), message.kind, data + sizeof *shared,
+                                           ring->slot_bytes - sizeof *shared};
+        }
+        return message;
+}
 
 /*
  * A queue is a chain of rings.  A bounded queue has one, of exactly its capacity.  An unbounded one seals a ring that is
@@ -22,11 +61,13 @@ struct shm_queue {
         uint64_t slot_bytes;               /* constant */
         uint64_t flags;                    /* constant: SKEP_QUEUE_* */
         uint64_t segments[QUEUE_SEGMENTS]; /* block of each ring: 0, then that for ever.  Each is a claim of the queue */
-        uint64_t pad0[13];
+        uint64_t first_slots;              /* constant: of an unbounded queue's first ring; each further one has twice as many */
+        uint64_t pad0[12];
         uint64_t head_segment;             /* hint {epoch 32, index 32}: first that may have messages; lowered with a message put back */
         uint64_t tail_segment;             /* hint: index of the last */
         uint64_t closed;                   /* 0, then 1 for ever */
-        uint64_t pad1[13];
+        uint64_t orphaned;                 /* 0, then 1 for ever: nobody will get what is in it */
+        uint64_t pad1[12];
         uint32_t not_empty;                /* event counts */
         uint32_t pad2[31];
         uint32_t not_full;
@@ -36,6 +77,15 @@ _Static_assert(sizeof(struct shm_queue) % 64 == 0, "format");
 
 struct queue_watch;
 
+/* How this process waits on one side of a queue, for messages or for space; see wait.c. */
+struct queue_side {
+        uint32_t spin_ns;      /* how long spinning has paid lately */
+        uint32_t waits;
+        uint32_t linger_every; /* waits */
+        uint32_t linger_in;    /* waits; 0: the last wait began with one */
+        uint64_t lingered_at;  /* position */
+};
+
 struct skep_queue {
         skep_hive *hive;
         struct shm_queue *shared;
@@ -44,13 +94,29 @@ struct skep_queue {
         uint64_t capacity;
         uint64_t slot_bytes;
         uint32_t may_spin;
-        uint32_t spin_ns; /* how long spinning has paid lately */
-        uint32_t waits;
         uint32_t open; /* rings[] known: bit per segment */
+        struct queue_side putting;
+        struct queue_side getting;
         struct ring rings[QUEUE_SEGMENTS];
         struct queue_watch *watch; /* watch.c */
-        pthread_mutex_t mutex;     /* over watch and rings */
+        pthread_mutex_t mutex;     /* over rings */
 };
+
+/* As skep_queue_create(), with that many slots in the first ring if it is unbounded. */
+int queue_create(skep_hive *hive, const struct skep_queue_options *options, uint64_t first_slots, skep_queue **ret_queue);
+
+/* A handle on a queue whose block is known, and cannot go meanwhile. @return 0, -EPROTOTYPE, -EBADMSG, -ENOMEM */
+int queue_of_block(struct skep_agent *agent, struct shm_block *block, skep_queue **ret_queue);
+struct shm_block *queue_block(const skep_queue *queue);
+
+/* Close a queue without a handle; as often as you like. */
+void queue_close_block(skep_hive *hive, struct shm_block *block);
+
+/* The same for a queue that nobody gets from any more: what is in it, and what that carries, is let go of. */
+void queue_orphan_block(struct skep_agent *agent, struct shm_block *block);
+
+/* What the dead was doing in it; the block must not be freed meanwhile. */
+void queue_recover(struct reap *reap, struct shm_block *block);
 
 /* The ring of a segment that exists. @return NULL none, or damaged */
 const struct ring *queue_ring(skep_queue *queue, uint32_t segment);
@@ -58,12 +124,11 @@ const struct ring *queue_ring(skep_queue *queue, uint32_t segment);
 /* One ring more at the end; 0 also if somebody else was quicker. @return 0, -ENOSPC */
 int queue_add_segment(skep_queue *queue, struct skep_agent *agent, uint32_t segment);
 
-/* Let getters begin at that segment again, at the latest. */
+/* Let getters begin at that segment again, at the latest; who saw it drained before cannot pass it. */
 void queue_head_lower(struct shm_queue *shared, uint32_t segment);
 
-/* Spin while it has paid lately, then sleep on the event count; see wait.c. @return 0 look again; -ETIMEDOUT */
-typedef bool queue_condition(skep_queue *queue);
-int queue_wait(skep_queue *queue, struct skep_agent *agent, uint32_t *event, queue_condition *condition, skep_deadline deadline);
+/* Wait for space, or for messages, at that position of the ring. @return 0 look again; -ETIMEDOUT; what the interrupt function said */
+int queue_wait(skep_queue *queue, struct skep_agent *agent, struct queue_side *side, uint64_t position, skep_deadline deadline);
 bool queue_has_space(skep_queue *queue);
 
 /* Is something to get, by anybody, or is the queue closed? */
@@ -72,5 +137,6 @@ bool queue_is_ready(skep_queue *queue);
 /* After a get that found the queue empty. */
 void watch_rearm(skep_queue *queue);
 void watch_end(skep_queue *queue);
+extern uint32_t watch_group_max; /* queues to a watcher; tests lower it */
 
 #endif

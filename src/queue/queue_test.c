@@ -65,6 +65,30 @@ START_TEST(capacity_is_exact)
 }
 END_TEST
 
+static int always(void *context)
+{
+        ++*(int *)context;
+        return -ECANCELED;
+}
+
+START_TEST(who_is_interrupted_hears_what_was_said)
+{
+        skep_queue *other;
+        int asked = 0;
+        uint32_t value = 1;
+        size_t bytes;
+        ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.capacity = 1), &other), 0);
+        skep_thread_on_interrupt(always, &asked);
+        ck_assert_int_eq(skep_queue_get(other, &value, sizeof value, &bytes, skep_forever()), -ECANCELED);
+        ck_assert_int_eq(put(other, 1), 0);
+        ck_assert_int_eq(skep_queue_put(other, &value, sizeof value, skep_forever()), -ECANCELED);
+        skep_thread_on_interrupt(NULL, NULL);
+        ck_assert_int_eq(asked, 2);
+        ck_assert_int_eq(get(other), 1);
+        skep_queue_unref(other);
+}
+END_TEST
+
 START_TEST(an_unbounded_queue_takes_100000_messages_in_order)
 {
         skep_queue *other;
@@ -426,6 +450,20 @@ START_TEST(a_sleeping_producer_is_woken_by_a_get)
 }
 END_TEST
 
+/* Who saw this ring drained before, and is about to go on to the next, must not succeed. */
+START_TEST(a_message_put_back_changes_the_word_of_the_first_ring)
+{
+        struct skep_loan loan;
+        ck_assert_int_eq(put(queue, 1), 0);
+        uint64_t before = queue->shared->head_segment;
+        ck_assert_int_eq(skep_queue_borrow(queue, &loan, skep_nowait()), 0);
+        skep_queue_put_back(&loan);
+        ck_assert_uint_ne(queue->shared->head_segment, before);
+        ck_assert_uint_eq((uint32_t)queue->shared->head_segment, (uint32_t)before);
+        ck_assert_int_eq(get(queue), 1);
+}
+END_TEST
+
 START_TEST(many_go_in_order)
 {
         uint32_t values[4] = {1, 2, 3, 4};
@@ -443,6 +481,39 @@ START_TEST(many_go_in_order)
 }
 END_TEST
 
+/* Longer than a run, long ones among them, in a bounded and in an unbounded queue, whose rings they cross. */
+START_TEST(many_of_all_lengths_go_in_order)
+{
+        enum { COUNT = 900 };
+        static uint64_t values[COUNT][64], buffer[COUNT * 64];
+        static struct skep_bytes in[COUNT], out[COUNT];
+        skep_queue *long_queue;
+        uint64_t before = block_count();
+        ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.capacity = _i ? COUNT : 0), &long_queue), 0);
+        for (uint64_t i = 0; i < COUNT; i++) {
+                values[i][0] = i;
+                in[i] = (struct skep_bytes){values[i], i % 100 == 70 ? 512 : i % 7 ? 8 : 128};
+        }
+        size_t count, got;
+        ck_assert_int_eq(skep_queue_put_many(long_queue, in, COUNT, &count, skep_nowait()), 0);
+        ck_assert_uint_eq(count, COUNT);
+        ck_assert_uint_eq(skep_queue_size(long_queue), COUNT);
+        for (count = 0; count < COUNT; count += got) {
+                ck_assert_int_eq(skep_queue_get_many(long_queue, buffer, sizeof buffer, out, COUNT, &got, skep_nowait()), 0);
+                for (size_t i = 0; i < got; i++) {
+                        ck_assert_uint_eq(out[i].bytes, in[count + i].bytes);
+                        ck_assert_mem_eq(out[i].data, in[count + i].data, out[i].bytes);
+                }
+        }
+        in[100].data = in[570].data = NULL;
+        ck_assert_int_eq(skep_queue_put_many(long_queue, in, COUNT, &count, skep_nowait()), -EINVAL);
+        ck_assert_uint_eq(count, 100);
+        ck_assert_int_eq(skep_queue_put_many(long_queue, in + 570, 1, &count, skep_nowait()), -EINVAL);
+        skep_queue_unref(long_queue);
+        ck_assert_uint_eq(block_count(), before);
+}
+END_TEST
+
 START_TEST(the_descriptor_is_readable_while_there_are_messages)
 {
         struct pollfd poller = {.fd = skep_queue_fd(queue), .events = POLLIN};
@@ -451,6 +522,80 @@ START_TEST(the_descriptor_is_readable_while_there_are_messages)
         ck_assert_int_eq(put(queue, 1), 0);
         ck_assert_int_eq(poll(&poller, 1, 5000), 1);
         ck_assert_int_eq(get(queue), 1);
+}
+END_TEST
+
+/* Many descriptors at once, with threads for 127, for 2, and for one each, as where the kernel waits on one word only. */
+START_TEST(many_descriptors_are_each_for_their_queue)
+{
+        enum { COUNT = 150 };
+        skep_queue *queues[COUNT];
+        struct pollfd pollers[COUNT];
+        const uint32_t groups[] = {watch_group_max, 2, 1};
+        watch_group_max = groups[_i];
+        for (uint32_t i = 0; i < COUNT; i++) {
+                ck_assert_int_eq(skep_queue_create(hive, NULL, &queues[i]), 0);
+                pollers[i] = (struct pollfd){.fd = skep_queue_fd(queues[i]), .events = POLLIN};
+                ck_assert_int_ge(pollers[i].fd, 0);
+        }
+        for (uint32_t i = 0; i < 40; i++) {
+                uint32_t at = i * 37 % COUNT;
+                ck_assert_int_eq(put(queues[at], i), 0);
+                ck_assert_int_ge(poll(pollers, COUNT, 20000), 1);
+                for (uint32_t j = 0; j < COUNT; j++)
+                        ck_assert_int_eq(pollers[j].revents, j == at ? POLLIN : 0);
+                ck_assert_int_eq(get(queues[at]), i);
+                ck_assert_int_eq(get(queues[at]), -ETIMEDOUT);
+                ck_assert_int_eq(poll(pollers, COUNT, 0), 0);
+        }
+        pid_t pid = fork();
+        if (pid == 0) { /* has its own descriptors */
+                struct pollfd poller = {.fd = skep_queue_fd(queues[0]), .events = POLLIN};
+                _exit(poll(&poller, 1, 20000) != 1 || get(queues[0]) != 77);
+        }
+        ck_assert_int_eq(put(queues[0], 77), 0);
+        int status;
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_int_eq(status, 0);
+        for (uint32_t i = 0; i < COUNT; i += 2)
+                skep_queue_unref(queues[i]);
+        ck_assert_int_eq(skep_queue_close(queues[1]), 0);
+        ck_assert_int_eq(poll(&pollers[1], 1, 20000), 1);
+        for (uint32_t i = 1; i < COUNT; i += 2)
+                skep_queue_unref(queues[i]);
+}
+END_TEST
+
+START_TEST(one_of_many_wakes_who_waits_for_all)
+{
+        enum { COUNT = 128 };
+        skep_queue *queues[COUNT + 1] = {NULL};
+        skep_hive *other;
+        ck_assert_int_eq(skep_queue_poll_any(queues, 0, skep_nowait()), -EINVAL);
+        for (uint32_t i = 0; i <= COUNT; i++)
+                ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.capacity = 4), &queues[i]), 0);
+        ck_assert_int_eq(skep_queue_poll_any(queues, COUNT + 1, skep_nowait()), -E2BIG);
+        ck_assert_int_eq(skep_queue_poll_any(queues, COUNT, skep_nowait()), -ETIMEDOUT);
+        ck_assert_int_eq(skep_queue_poll_any(queues, COUNT, skep_within_ns(120000000)), -ETIMEDOUT);
+        for (uint32_t i = 0; i < COUNT; i += 31) {
+                pid_t pid = fork();
+                if (pid == 0) {
+                        usleep(20000);
+                        _exit(put(queues[i], i) < 0);
+                }
+                ck_assert_int_eq(skep_queue_poll_any(queues, COUNT, skep_within_ns(INT64_C(20000000000))), 0);
+                ck_assert_int_eq(get(queues[i]), i);
+                ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+        }
+        ck_assert_int_eq(skep_queue_close(queues[5]), 0);
+        ck_assert_int_eq(skep_queue_poll_any(queues, COUNT, skep_forever()), 0);
+        ck_assert_int_eq(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = UINT64_C(4) << 20), &other), 0);
+        skep_queue_unref(queues[1]);
+        ck_assert_int_eq(skep_queue_create(other, SKEP_QUEUE_OPTIONS(.capacity = 4), &queues[1]), 0);
+        ck_assert_int_eq(skep_queue_poll_any(queues, 2, skep_nowait()), -EINVAL);
+        for (uint32_t i = 0; i <= COUNT; i++)
+                skep_queue_unref(queues[i]);
+        skep_hive_detach(other);
 }
 END_TEST
 
@@ -518,6 +663,7 @@ int main(void)
         TCase *tests = tcase_create("queue");
         tcase_add_checked_fixture(tests, set_up, tear_down);
         tcase_add_test(tests, capacity_is_exact);
+        tcase_add_test(tests, who_is_interrupted_hears_what_was_said);
         tcase_add_test(tests, an_unbounded_queue_takes_100000_messages_in_order);
         tcase_add_test(tests, a_closed_queue_is_drained_and_takes_no_more);
         tcase_add_test(tests, a_message_that_does_not_fit_stays);
@@ -536,8 +682,13 @@ int main(void)
         tcase_add_test(tests, loans_end_once_and_belong_to_their_thread);
         tcase_add_test(tests, a_sleeping_consumer_is_woken_by_a_put_and_by_a_close);
         tcase_add_test(tests, a_sleeping_producer_is_woken_by_a_get);
+        tcase_add_test(tests, a_message_put_back_changes_the_word_of_the_first_ring);
         tcase_add_test(tests, many_go_in_order);
+        tcase_add_loop_test(tests, many_of_all_lengths_go_in_order, 0, 2);
         tcase_add_test(tests, the_descriptor_is_readable_while_there_are_messages);
+        tcase_add_loop_test(tests, many_descriptors_are_each_for_their_queue, 0, 3);
+        tcase_add_test(tests, one_of_many_wakes_who_waits_for_all);
+        tcase_set_timeout(tests, 30);
         tcase_add_test(tests, a_queue_is_found_by_name_and_by_reference_until_it_is_gone);
         suite_add_tcase(suite, tests);
         return suite_run(suite);

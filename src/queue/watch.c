@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * watch.c - a descriptor for poll, select and epoll: a thread of this process waits on the event count for it.
+ * watch.c - descriptors for poll, select and epoll: a thread of this process waits on the event counts for them.
  *
- * The thread sets the event descriptor when the queue is ready, then rests until a get of this process found the queue empty
- * (watch_rearm).  A forked child has no such thread; it makes one when it asks for the descriptor.
+ * One thread, a watcher, serves up to 127 queues of a hive: it waits on all their event counts at once, and on a control word
+ * that changes when it has to look again.  Where the kernel cannot wait on many words each queue has a watcher of its own.
+ *
+ *   resting   descriptor   left by
+ *   0         clear        the watcher, which finds the queue ready
+ *   1         set          watch_rearm(): a get of this process found the queue empty
+ *
+ * At the end of each slice a watcher asks who died, as whoever polls cannot.  It ends with its last queue.  A forked child has no
+ * such thread; it makes one when it asks for the descriptor.
  */
 #include "os/os.h"
 #include "queue/queue.h"
@@ -12,34 +19,83 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct queue_watch {
+uint32_t watch_group_max = OS_FUTEX_MANY_MAX - 1;
+
+struct watcher {
+        skep_hive *hive;
         pthread_t thread;
-        int fd;
-        uint32_t ending;
-        uint32_t resting; /* futex: 1 the descriptor is set, the thread rests */
-        uint32_t member;  /* whose thread it is: a fork leaves it behind */
+        pthread_mutex_t mutex; /* over the watches and their descriptors' state */
+        uint32_t control;      /* futex */
+        uint32_t count;        /* 0: the thread ends */
+        uint32_t capacity;
+        bool damaged;          /* let the gets say so */
+        struct queue_watch *watches[OS_FUTEX_MANY_MAX - 1];
+        struct watcher *next;
 };
+
+struct queue_watch {
+        skep_queue *queue;
+        struct watcher *watcher;
+        int fd;
+        uint32_t resting;
+        uint32_t member; /* whose thread it is: a fork leaves it behind */
+};
+
+static pthread_mutex_t watchers_mutex = PTHREAD_MUTEX_INITIALIZER; /* before a watcher's, and that before a queue's; held across fork */
+static struct watcher *watchers;
+
+/* --- the thread --------------------------------------------------------------------------------------------------------------- */
+
+/* Set the descriptors of what is ready; collect the words of the others. @return their count */
+static uint32_t look_all(struct watcher *watcher, uint32_t **words, uint32_t *keys)
+{
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < watcher->count; i++) {
+                struct queue_watch *watch = watcher->watches[i];
+                uint32_t *word = &watch->queue->shared->not_empty;
+                if (watch->resting)
+                        continue;
+                uint32_t key = event_prepare(word);
+                if (watcher->damaged || queue_is_ready(watch->queue)) {
+                        skep_store32(&watch->resting, 1);
+                        os_event_set(watch->fd);
+                } else {
+                        words[count] = word;
+                        keys[count++] = key;
+                }
+        }
+        return count;
+}
 
 static void *watch_run(void *argument)
 {
-        skep_queue *queue = argument;
-        struct queue_watch *watch = queue->watch;
-        struct skep_agent *agent;
-        if (agent_self(queue->hive, &agent) < 0)
-                return NULL;
-        while (!skep_load32(&watch->ending)) {
-                if (!queue_is_ready(queue)) {
-                        uint32_t key = event_prepare(&queue->shared->not_empty);
-                        if (!queue_is_ready(queue))
-                                (void)wait_slice_surely(&queue->shared->not_empty, key, skep_forever());
-                        continue;
+        struct watcher *watcher = argument;
+        uint32_t *words[OS_FUTEX_MANY_MAX], keys[OS_FUTEX_MANY_MAX];
+        for (;;) {
+                uint32_t control = skep_load32(&watcher->control);
+                pthread_mutex_lock(&watcher->mutex);
+                uint32_t count = look_all(watcher, words, keys);
+                bool ends = !watcher->count;
+                pthread_mutex_unlock(&watcher->mutex);
+                if (ends)
+                        return NULL;
+                if (!count || watcher->capacity > 1) {
+                        words[count] = &watcher->control;
+                        keys[count++] = control;
                 }
-                skep_store32(&watch->resting, 1);
-                os_event_set(watch->fd);
-                while (skep_load32(&watch->resting) && !skep_load32(&watch->ending))
-                        (void)os_futex_wait(&watch->resting, 1, os_now_ns() + WAIT_SLICE_NS);
+                int64_t until = os_now_ns() + WAIT_SLICE_NS;
+                int result = count > 1 ? os_futex_wait_many(words, keys, count, until) : os_futex_wait(words[0], keys[0], until);
+                if (result == -ETIMEDOUT)
+                        watcher->damaged = skep_hive_reap(watcher->hive, NULL) == -EBADMSG;
         }
-        return NULL;
+}
+
+static void look_again(struct watcher *watcher, skep_queue *queue)
+{
+        (void)skep_fetch_add32(&watcher->control, 1);
+        (void)os_futex_wake(&watcher->control, 1);
+        if (watcher->capacity == 1)
+                event_wake(&queue->shared->not_empty, INT32_MAX);
 }
 
 void watch_rearm(skep_queue *queue)
@@ -47,9 +103,55 @@ void watch_rearm(skep_queue *queue)
         struct queue_watch *watch = queue->watch;
         if (watch->member != queue->hive->member || !skep_load32(&watch->resting))
                 return;
+        pthread_mutex_lock(&watch->watcher->mutex);
         os_event_clear(watch->fd);
         skep_store32(&watch->resting, 0);
-        (void)os_futex_wake(&watch->resting, 1);
+        pthread_mutex_unlock(&watch->watcher->mutex);
+        look_again(watch->watcher, queue);
+}
+
+/* --- begin and end -------------------------------------------------------------------------------------------------------------- */
+
+static void watcher_free(struct watcher *watcher)
+{
+        pthread_mutex_destroy(&watcher->mutex);
+        free(watcher);
+}
+
+static int watcher_start(struct queue_watch *watch)
+{
+        struct watcher *watcher = calloc(1, sizeof *watcher);
+        if (!watcher)
+                return -ENOMEM;
+        watcher->hive = watch->queue->hive;
+        watcher->capacity = os_futex_has_many() && watch_group_max ? watch_group_max : 1;
+        watcher->watches[watcher->count++] = watch;
+        watch->watcher = watcher;
+        pthread_mutex_init(&watcher->mutex, NULL);
+        int result = os_thread_start(watch_run, watcher, &watcher->thread);
+        if (result < 0) {
+                watcher_free(watcher);
+                return result;
+        }
+        watcher->next = watchers;
+        watchers = watcher;
+        return 0;
+}
+
+/* A watcher takes it, or a new one is made. */
+static int watcher_find(struct queue_watch *watch)
+{
+        struct watcher *watcher = watchers;
+        while (watcher && (watcher->hive != watch->queue->hive || watcher->count >= watcher->capacity))
+                watcher = watcher->next;
+        if (!watcher)
+                return watcher_start(watch);
+        pthread_mutex_lock(&watcher->mutex);
+        watcher->watches[watcher->count++] = watch;
+        watch->watcher = watcher;
+        pthread_mutex_unlock(&watcher->mutex);
+        look_again(watcher, watch->queue);
+        return 0;
 }
 
 static int watch_start(skep_queue *queue)
@@ -57,21 +159,41 @@ static int watch_start(skep_queue *queue)
         struct queue_watch *watch = calloc(1, sizeof *watch);
         if (!watch)
                 return -ENOMEM;
+        watch->queue = queue;
         watch->member = queue->hive->member;
         watch->fd = os_event_create();
-        if (watch->fd < 0) {
-                int result = watch->fd;
+        int result = watch->fd;
+        if (result >= 0)
+                result = watcher_find(watch);
+        if (result < 0) {
+                if (watch->fd >= 0)
+                        os_close(watch->fd);
                 free(watch);
                 return result;
         }
         queue->watch = watch;
-        int result = os_thread_start(watch_run, queue, &watch->thread);
-        if (result < 0) {
-                queue->watch = NULL;
-                os_close(watch->fd);
-                free(watch);
-        }
-        return result;
+        return 0;
+}
+
+/* @return the watcher if that was its last queue */
+static struct watcher *watcher_leave(struct queue_watch *watch)
+{
+        struct watcher *watcher = watch->watcher, **link = &watchers;
+        pthread_mutex_lock(&watchers_mutex);
+        pthread_mutex_lock(&watcher->mutex);
+        for (uint32_t i = 0; i < watcher->count; i++)
+                if (watcher->watches[i] == watch)
+                        watcher->watches[i] = watcher->watches[--watcher->count];
+        bool last = !watcher->count;
+        pthread_mutex_unlock(&watcher->mutex);
+        while (last && *link != watcher)
+                link = &(*link)->next;
+        if (last)
+                *link = watcher->next;
+        else
+                look_again(watcher, watch->queue);
+        pthread_mutex_unlock(&watchers_mutex);
+        return last ? watcher : NULL;
 }
 
 void watch_end(skep_queue *queue)
@@ -79,11 +201,11 @@ void watch_end(skep_queue *queue)
         struct queue_watch *watch = queue->watch;
         if (!watch)
                 return;
-        if (watch->member == queue->hive->member) {
-                skep_store32(&watch->ending, 1);
-                event_wake(&queue->shared->not_empty, INT32_MAX);
-                (void)os_futex_wake(&watch->resting, 1);
-                pthread_join(watch->thread, NULL);
+        struct watcher *last = watch->member == queue->hive->member ? watcher_leave(watch) : NULL;
+        if (last) {
+                look_again(last, queue);
+                pthread_join(last->thread, NULL);
+                watcher_free(last);
         }
         os_close(watch->fd);
         free(watch);
@@ -92,12 +214,39 @@ void watch_end(skep_queue *queue)
 
 int skep_queue_fd(skep_queue *queue)
 {
-        pthread_mutex_lock(&queue->mutex);
+        pthread_mutex_lock(&watchers_mutex);
         if (queue->watch && queue->watch->member != queue->hive->member)
-                watch_end(queue);
+                watch_end(queue); /* it was the parent's */
         int result = queue->watch ? 0 : watch_start(queue);
         if (result == 0)
                 result = queue->watch->fd;
-        pthread_mutex_unlock(&queue->mutex);
+        pthread_mutex_unlock(&watchers_mutex);
         return result;
+}
+
+/* --- fork: the child has no watchers ---------------------------------------------------------------------------------------------- */
+
+static void before_fork(void)
+{
+        pthread_mutex_lock(&watchers_mutex);
+}
+
+static void after_fork(void)
+{
+        pthread_mutex_unlock(&watchers_mutex);
+}
+
+static void after_fork_in_child(void)
+{
+        pthread_mutex_init(&watchers_mutex, NULL);
+        while (watchers) {
+                struct watcher *watcher = watchers;
+                watchers = watcher->next;
+                free(watcher);
+        }
+}
+
+__attribute__((constructor)) static void watch_register(void)
+{
+        (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }

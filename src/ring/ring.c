@@ -18,18 +18,22 @@
  *
  * ORDER.   (O1) publish releases, get's claim acquires: who gets a message sees what was written before the put.
  *          (O2) release (of the slot) pairs with the put's claim one turn later.
- *          (O3) put's publish and get's release are sequentially consistent, for the event counts of queue/.
+ *          (O3) put's publish and get's release are sequentially consistent, for the event counts of queue/; those of a run
+ *          only release, and the fence behind the run stands for all of them.
  *          Messages of one producer are got in the order put; a returned one comes late.
  * HINTS.   tail may lag or fall back; a producer that finds position p taken goes on from there.  head is moved by
  *          compare-and-swap only, as a message put back lowers it: position and an epoch, so that nobody who saw the head
- *          before can lift it past the message.
+ *          before can lift it past the message.  The epoch grows also where the head was not behind it: it may lag, and
+ *          somebody who saw READING there may be about to lift it.  A run lifts it past what it released itself, in any epoch.
  * PROGRESS. lock-free for producers.  A consumer waits for the producer of the head slot (RING_BUSY), for the sake of order.
  * CRASH.   dies                                      found as                    repaired by (ring_recover)
  *          between claim and publish                 WRITING(dead)               EMPTY of the next turn: skipped
+ *          within a run of puts                      some FULL, some WRITING(dead)  each by itself, as above and below
  *          between publish and moving tail           tail behind                 the next producer
  *          between claim and release of a get        READING(dead)               RETURNED, then head lowered
  *          a reaper between these two                RETURNED behind head        the next reaper lowers head
- *          between release and moving head           head behind                 the next consumer
+ *          between release and moving head, or       head behind                 the next consumer
+ *          within a run of gets
  * SOURCE.  The turn per slot is Vyukov's (bounded MPMC queue, 2010); there a ticket is drawn before the slot is filled, and a
  *          producer that dies between stops the ring for ever.  Here the slot itself is claimed, by name, and the
  *          indices follow.
@@ -45,19 +49,27 @@
 #define POSITION_MASK ((UINT64_C(1) << 48) - 1)
 #define HEAD_EPOCH (UINT64_C(1) << 48)
 
-uint64_t ring_bytes(uint64_t slot_count, uint64_t slot_stride)
+/* Where the data begin. @return false: too many slots */
+static bool data_at(uint64_t slot_count, uint64_t *ret_at)
 {
-        uint64_t bytes;
-        return checked_mul(slot_count, slot_stride, &bytes) && checked_add(bytes, sizeof(struct shm_ring), &bytes) ? bytes : UINT64_MAX;
+        uint64_t at;
+        if (!checked_mul(slot_count, sizeof(struct shm_slot), &at) || !checked_add(at, sizeof(struct shm_ring) + RING_LINE - 1, &at))
+                return false;
+        *ret_at = at & ~(uint64_t)(RING_LINE - 1);
+        return true;
 }
 
-void ring_format(void *memory, uint64_t slot_count, uint64_t slot_stride)
+uint64_t ring_bytes(uint64_t slot_count, uint64_t slot_bytes)
+{
+        uint64_t at, bytes;
+        return data_at(slot_count, &at) && checked_mul(slot_count, slot_bytes, &bytes) && checked_add(bytes, at, &bytes) ? bytes : UINT64_MAX;
+}
+
+void ring_format(void *memory, uint64_t slot_count, uint64_t slot_bytes, bool sealable)
 {
         struct shm_ring *shared = memory;
-        *shared = (struct shm_ring){.slot_count = slot_count, .slot_stride = slot_stride};
-        uint8_t *slot = (uint8_t *)(shared + 1);
-        for (uint64_t i = 0; i < slot_count; i++, slot += slot_stride)
-                memset(slot, 0, sizeof(struct shm_slot));
+        *shared = (struct shm_ring){.slot_count = slot_count, .slot_bytes = slot_bytes, .sealable = sealable};
+        memset(shared + 1, 0, slot_count * sizeof(struct shm_slot));
 }
 
 int ring_open(void *memory, uint64_t bytes, struct ring *ret_ring)
@@ -65,15 +77,17 @@ int ring_open(void *memory, uint64_t bytes, struct ring *ret_ring)
         struct shm_ring *shared = memory;
         if (bytes < sizeof *shared)
                 return -EBADMSG;
-        uint64_t count = skep_glance(&shared->slot_count), stride = skep_glance(&shared->slot_stride);
-        if (!count || stride < sizeof(struct shm_slot) || stride % 8 || ring_bytes(count, stride) > bytes)
+        uint64_t count = skep_glance(&shared->slot_count), slot_bytes = skep_glance(&shared->slot_bytes), at;
+        if (!count || !slot_bytes || slot_bytes % RING_LINE || ring_bytes(count, slot_bytes) > bytes || !data_at(count, &at))
                 return -EBADMSG;
         *ret_ring = (struct ring){
                 .shared = shared,
-                .slots = (uint8_t *)(shared + 1),
+                .slots = (struct shm_slot *)(shared + 1),
+                .data = (uint8_t *)memory + at,
                 .count = count,
-                .stride = stride,
+                .slot_bytes = slot_bytes,
                 .shift = is_power_of_two(count) ? (uint32_t)__builtin_ctzll(count) : 64,
+                .sealable = skep_glance(&shared->sealable),
         };
         return 0;
 }
@@ -86,10 +100,18 @@ static int32_t turns_ahead(uint64_t word, uint32_t turn)
 
 /* --- put ------------------------------------------------------------------------------------------------------------ */
 
+void ring_put_moved(const struct ring *ring, uint64_t position)
+{
+        if (skep_load_relaxed(&ring->shared->tail) < position + 1)
+                skep_store_relaxed(&ring->shared->tail, position + 1);
+        PROBE("ring.tail");
+}
+
 enum ring_result ring_put_claim(const struct ring *ring, uint32_t agent, uint64_t *ret_position)
 {
         uint64_t position = skep_load_relaxed(&ring->shared->tail) & POSITION_MASK;
         for (;;) {
+                *ret_position = position;
                 struct shm_slot *slot = ring_slot(ring, position);
                 uint32_t turn = ring_turn(ring, position);
                 uint64_t word = skep_load(&slot->word);
@@ -98,10 +120,7 @@ enum ring_result ring_put_claim(const struct ring *ring, uint32_t agent, uint64_
                         if (!skep_cas(&slot->word, &word, slot_word(turn, SLOT_WRITING, agent)))
                                 continue;
                         PROBE("ring.writing");
-                        if (skep_load_relaxed(&ring->shared->tail) < position + 1)
-                                skep_store_relaxed(&ring->shared->tail, position + 1);
-                        PROBE("ring.tail");
-                        *ret_position = position;
+                        ring_put_moved(ring, position);
                         return RING_DONE;
                 }
                 if ((ahead == 0 && slot_phase(word) == SLOT_SEALED) || (ahead == -1 && word & SLOT_LAST))
@@ -110,6 +129,18 @@ enum ring_result ring_put_claim(const struct ring *ring, uint32_t agent, uint64_
                         return RING_FULL;
                 position += (ahead > 0 ? (uint64_t)(ahead - 1) * ring->count : 0) + 1; /* all turns before that one were put */
         }
+}
+
+bool ring_put_next(const struct ring *ring, uint32_t agent, uint64_t *position)
+{
+        uint64_t next = *position + 1;
+        uint32_t turn = ring_turn(ring, next);
+        uint64_t word = slot_word(turn, SLOT_EMPTY, 0);
+        if (!skep_cas(&ring_slot(ring, next)->word, &word, slot_word(turn, SLOT_WRITING, agent)))
+                return false;
+        PROBE("ring.writing");
+        *position = next;
+        return true;
 }
 
 /* Leave a state that names us; only LAST can have come meanwhile.  Sequentially consistent (O3). */
@@ -125,7 +156,19 @@ static void slot_leave(struct shm_slot *slot, enum slot_phase phase, bool next_t
 
 void ring_put_publish(const struct ring *ring, uint64_t position)
 {
-        slot_leave(ring_slot(ring, position), SLOT_FULL, false);
+        if (ring->sealable)
+                slot_leave(ring_slot(ring, position), SLOT_FULL, false);
+        else
+                (void)skep_exchange(&ring_slot(ring, position)->word, slot_word(ring_turn(ring, position), SLOT_FULL, 0));
+        PROBE("ring.full");
+}
+
+void ring_put_publish_run(const struct ring *ring, uint64_t position)
+{
+        if (ring->sealable)
+                slot_leave(ring_slot(ring, position), SLOT_FULL, false);
+        else
+                skep_store(&ring_slot(ring, position)->word, slot_word(ring_turn(ring, position), SLOT_FULL, 0));
         PROBE("ring.full");
 }
 
@@ -185,7 +228,7 @@ enum ring_result ring_get_claim(const struct ring *ring, uint32_t agent, uint64_
 {
         uint64_t head = skep_load(&ring->shared->head);
         for (;;) {
-                uint64_t position = head & POSITION_MASK;
+                uint64_t position = *ret_position = head & POSITION_MASK;
                 struct shm_slot *slot = ring_slot(ring, position);
                 uint32_t turn = ring_turn(ring, position);
                 uint64_t word = skep_load(&slot->word);
@@ -196,7 +239,6 @@ enum ring_result ring_get_claim(const struct ring *ring, uint32_t agent, uint64_
                                 continue;
                         PROBE("ring.reading");
                         (void)head_advance(ring, &head);
-                        *ret_position = position;
                         return RING_DONE;
                 }
                 if (ahead < 0 || (ahead == 0 && phase == SLOT_EMPTY))
@@ -207,6 +249,30 @@ enum ring_result ring_get_claim(const struct ring *ring, uint32_t agent, uint64_
                         return RING_SEALED;
                 (void)head_advance(ring, &head); /* READING by another, or taken; on failure head is what was found */
         }
+}
+
+bool ring_get_next(const struct ring *ring, uint32_t agent, uint64_t *position)
+{
+        uint64_t next = *position + 1;
+        uint32_t turn = ring_turn(ring, next);
+        struct shm_slot *slot = ring_slot(ring, next);
+        uint64_t word = slot_word(turn, SLOT_FULL, 0);
+        if (skep_load_relaxed(&slot->word) != word || !skep_cas(&slot->word, &word, slot_word(turn, SLOT_READING, agent)))
+                return false;
+        PROBE("ring.reading");
+        *position = next;
+        return true;
+}
+
+/* Nothing will be put back there, as the slots' turns are over: whatever the epoch, the head may pass. */
+void ring_get_moved(const struct ring *ring, uint64_t first, uint64_t end)
+{
+        uint64_t head = skep_load_relaxed(&ring->shared->head);
+        while ((head & POSITION_MASK) >= first && (head & POSITION_MASK) < end)
+                if (skep_cas(&ring->shared->head, &head, (head & ~POSITION_MASK) | (end & POSITION_MASK))) {
+                        PROBE("ring.head");
+                        return;
+                }
 }
 
 enum ring_result ring_peek(const struct ring *ring)
@@ -230,18 +296,30 @@ enum ring_result ring_peek(const struct ring *ring)
 
 void ring_get_release(const struct ring *ring, uint64_t position)
 {
-        slot_leave(ring_slot(ring, position), SLOT_EMPTY, true);
+        if (ring->sealable)
+                slot_leave(ring_slot(ring, position), SLOT_EMPTY, true);
+        else
+                (void)skep_exchange(&ring_slot(ring, position)->word, slot_word(ring_turn(ring, position) + 1, SLOT_EMPTY, 0));
         PROBE("ring.released");
 }
 
+void ring_get_release_run(const struct ring *ring, uint64_t position)
+{
+        if (ring->sealable)
+                slot_leave(ring_slot(ring, position), SLOT_EMPTY, true);
+        else
+                skep_store(&ring_slot(ring, position)->word, slot_word(ring_turn(ring, position) + 1, SLOT_EMPTY, 0));
+        PROBE("ring.released");
+}
+
+/* Also where the head is there already: who saw the slot before may be about to lift it. */
 static void head_lower(const struct ring *ring, uint64_t position)
 {
-        uint64_t head = skep_load(&ring->shared->head);
-        while ((head & POSITION_MASK) > position)
-                if (skep_cas(&ring->shared->head, &head, ((head & ~POSITION_MASK) + HEAD_EPOCH) | position)) {
-                        PROBE("ring.lowered");
-                        return;
-                }
+        uint64_t head = skep_load(&ring->shared->head), next;
+        do
+                next = ((head & ~POSITION_MASK) + HEAD_EPOCH) | ((head & POSITION_MASK) < position ? head & POSITION_MASK : position);
+        while (!skep_cas(&ring->shared->head, &head, next));
+        PROBE("ring.lowered");
 }
 
 void ring_get_return(const struct ring *ring, uint64_t position)

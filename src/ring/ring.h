@@ -9,6 +9,8 @@
 
 #include "member/member.h"
 
+#define RING_LINE 64u /* of the cache */
+
 /* What the caller of a claim looks at. */
 enum ring_result {
         RING_DONE = 0,
@@ -43,21 +45,21 @@ static inline uint64_t slot_word(uint32_t turn, enum slot_phase phase, uint32_t 
         return (uint64_t)turn << 32 | (uint64_t)phase << 28 | agent;
 }
 
-/* `word` is the truth about a slot; the rest belongs to whom it names. */
+/* `word` is the truth about a slot; the rest, and its data, belong to whom it names. */
 struct shm_slot {
         uint64_t word;
-        uint64_t block; /* a claim of this slot on a block; 0: the message lies in `data` */
-        uint64_t bytes;
-        uint32_t kind;
-        uint32_t reserved;
-        uint8_t data[];
+        uint64_t head; /* of the message: queue/ knows what it says */
 };
 
-/* head: {epoch 16 << 48, position 48}; tail: position.  Both are hints: the slots' words decide. */
+/*
+ * Behind it lie the slots, close together, from the next multiple of 64 the data of each.
+ * head: {epoch 16 << 48, position 48}; tail: position.  Both are hints: the slots' words decide.
+ */
 struct shm_ring {
-        uint64_t slot_count;  /* constant */
-        uint64_t slot_stride; /* constant: bytes from a slot to the next */
-        uint64_t pad0[14];
+        uint64_t slot_count; /* constant */
+        uint64_t slot_bytes; /* constant: data of a slot, a multiple of 64 */
+        uint64_t sealable;   /* constant: LAST may be set by others */
+        uint64_t pad0[13];
         uint64_t head;
         uint64_t pad1[15];
         uint64_t tail;
@@ -68,24 +70,36 @@ _Static_assert(sizeof(struct shm_ring) == 384, "format");
 /* The private look at a ring; figures checked once. */
 struct ring {
         struct shm_ring *shared;
-        uint8_t *slots;
+        struct shm_slot *slots;
+        uint8_t *data;
         uint64_t count;
-        uint64_t stride;
+        uint64_t slot_bytes;
         uint32_t shift; /* log2 of count; 64: not a power of two */
+        bool sealable;
 };
 
-uint64_t ring_bytes(uint64_t slot_count, uint64_t slot_stride);
+uint64_t ring_bytes(uint64_t slot_count, uint64_t slot_bytes);
 
-/* Make a ring in zeroed or recycled memory of ring_bytes(). */
-void ring_format(void *memory, uint64_t slot_count, uint64_t slot_stride);
+/* Make a ring in zeroed or recycled memory of ring_bytes(). @param sealable  false: nobody will call ring_seal(), and it is faster */
+void ring_format(void *memory, uint64_t slot_count, uint64_t slot_bytes, bool sealable);
 
 /* Look at a ring in memory of @p bytes. @return 0, -EBADMSG */
 int ring_open(void *memory, uint64_t bytes, struct ring *ret_ring);
 
+static inline uint64_t ring_index(const struct ring *ring, uint64_t position)
+{
+        return ring->shift < 64 ? position & (ring->count - 1) : position % ring->count;
+}
+
 static inline struct shm_slot *ring_slot(const struct ring *ring, uint64_t position)
 {
-        uint64_t index = ring->shift < 64 ? position & (ring->count - 1) : position % ring->count;
-        return (struct shm_slot *)(void *)(ring->slots + index * ring->stride);
+        return &ring->slots[ring_index(ring, position)];
+}
+
+/* slot_bytes, aligned to 64. */
+static inline uint8_t *ring_data(const struct ring *ring, uint64_t position)
+{
+        return ring->data + ring_index(ring, position) * ring->slot_bytes;
 }
 
 static inline uint32_t ring_turn(const struct ring *ring, uint64_t position)
@@ -93,20 +107,33 @@ static inline uint32_t ring_turn(const struct ring *ring, uint64_t position)
         return (uint32_t)(ring->shift < 64 ? position >> ring->shift : position / ring->count);
 }
 
-/* EMPTY -> WRITING(agent). @return RING_DONE, RING_FULL, RING_SEALED */
+/* EMPTY -> WRITING(agent). @param ret_position  the slot's, or where there was none @return RING_DONE, RING_FULL, RING_SEALED */
 enum ring_result ring_put_claim(const struct ring *ring, uint32_t agent, uint64_t *ret_position);
 
 /* WRITING(me) -> FULL: the message is there. */
 void ring_put_publish(const struct ring *ring, uint64_t position);
 
+/*
+ * Runs: after a claim, the slots behind it one by one, and at the end ring_put_moved() with the last position.  Published
+ * without order against what is read later: skep_fence() before looking whether anybody sleeps.
+ */
+bool ring_put_next(const struct ring *ring, uint32_t agent, uint64_t *position);
+void ring_put_publish_run(const struct ring *ring, uint64_t position);
+void ring_put_moved(const struct ring *ring, uint64_t position);
+
 /* WRITING(agent) -> EMPTY of the next turn: as if it had been taken. */
 void ring_put_cancel(const struct ring *ring, uint64_t position);
 
-/* FULL or RETURNED -> READING(agent). @return RING_DONE, RING_EMPTY, RING_BUSY, RING_SEALED */
+/* FULL or RETURNED -> READING(agent). @param ret_position  the slot's, or where nothing was @return RING_DONE, RING_EMPTY, RING_BUSY, RING_SEALED */
 enum ring_result ring_get_claim(const struct ring *ring, uint32_t agent, uint64_t *ret_position);
 
 /* READING(me) -> EMPTY of the next turn: the message is taken. */
 void ring_get_release(const struct ring *ring, uint64_t position);
+
+/* Runs, as above.  All from `first` to before `end` were claimed by us and released. */
+bool ring_get_next(const struct ring *ring, uint32_t agent, uint64_t *position);
+void ring_get_release_run(const struct ring *ring, uint64_t position);
+void ring_get_moved(const struct ring *ring, uint64_t first, uint64_t end);
 
 /* READING -> RETURNED: the message is there again, and the head goes back to it. */
 void ring_get_return(const struct ring *ring, uint64_t position);

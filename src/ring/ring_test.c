@@ -15,18 +15,23 @@
 
 #include <skep/skep.h>
 
-#define STRIDE 64u
+#define SLOT_BYTES 64u
 #define ME 0x1001u /* agent ids */
 #define OTHER 0x1002u
 
 static uint64_t memory[8192];
 static struct ring ring;
 
-static void make(uint64_t count)
+static void make_as(uint64_t count, bool sealable)
 {
         memset(memory, 0xee, sizeof memory);
-        ring_format(memory, count, STRIDE);
+        ring_format(memory, count, SLOT_BYTES, sealable);
         ck_assert_int_eq(ring_open(memory, sizeof memory, &ring), 0);
+}
+
+static void make(uint64_t count)
+{
+        make_as(count, true);
 }
 
 /* As if so many messages had passed. */
@@ -42,7 +47,7 @@ static enum ring_result put(uint64_t value)
         uint64_t position;
         enum ring_result result = ring_put_claim(&ring, ME, &position);
         if (result == RING_DONE) {
-                ring_slot(&ring, position)->bytes = value;
+                ring_slot(&ring, position)->head = value;
                 ring_put_publish(&ring, position);
         }
         return result;
@@ -55,7 +60,7 @@ static uint64_t get(void)
         uint64_t position;
         if (ring_get_claim(&ring, ME, &position) != RING_DONE)
                 return NOTHING;
-        uint64_t value = ring_slot(&ring, position)->bytes;
+        uint64_t value = ring_slot(&ring, position)->head;
         ring_get_release(&ring, position);
         return value;
 }
@@ -152,7 +157,7 @@ START_TEST(a_slot_being_written_keeps_those_behind_it_waiting)
         ck_assert_int_eq(nothing_because(), RING_BUSY);
         ck_assert_int_eq(ring_peek(&ring), RING_BUSY);
         ck_assert_uint_eq(slot_agent(ring_slot(&ring, position)->word), OTHER);
-        ring_slot(&ring, position)->bytes = 0;
+        ring_slot(&ring, position)->head = 0;
         ring_put_publish(&ring, position);
         ck_assert_uint_eq(get(), 0);
         ck_assert_uint_eq(get(), 1);
@@ -206,6 +211,100 @@ START_TEST(a_lowered_head_is_never_the_word_it_was)
                 ck_assert_uint_eq((ring.shared->head ^ before) << 16, 0);
         }
         ck_assert_uint_eq(get(), 0);
+}
+END_TEST
+
+/* The head may lag behind a run: it is there already, but somebody who saw READING may be about to lift it. */
+START_TEST(a_message_put_back_where_the_head_is_changes_its_word)
+{
+        uint64_t position;
+        make(4);
+        ck_assert_int_eq(put(0), RING_DONE);
+        uint64_t before = ring.shared->head;
+        ck_assert_int_eq(ring_get_claim(&ring, ME, &position), RING_DONE);
+        ring.shared->head = before;
+        ring_get_return(&ring, position);
+        ck_assert_uint_ne(ring.shared->head, before);
+        ck_assert_uint_eq((ring.shared->head ^ before) << 16, 0);
+        ck_assert_uint_eq(get(), 0);
+}
+END_TEST
+
+/* @return slots claimed and filled with value, value + 1 ... */
+static uint64_t put_run(uint64_t value)
+{
+        uint64_t first, last, count = 1;
+        if (ring_put_claim(&ring, ME, &first) != RING_DONE)
+                return 0;
+        for (last = first; ring_put_next(&ring, ME, &last); count++)
+                ck_assert_uint_eq(last, first + count);
+        ring_put_moved(&ring, last);
+        ck_assert_int_eq(ring_peek(&ring), RING_BUSY);
+        for (uint64_t i = 0; i < count; i++) {
+                ck_assert_int_eq(phase(first + i), SLOT_WRITING);
+                ring_slot(&ring, first + i)->head = value + i;
+                ring_put_publish_run(&ring, first + i);
+        }
+        ck_assert_uint_eq(ring.shared->tail, last + 1);
+        return count;
+}
+
+static uint64_t get_run(uint64_t expected)
+{
+        uint64_t first, last, count = 0;
+        if (ring_get_claim(&ring, OTHER, &first) != RING_DONE)
+                return 0;
+        last = first;
+        do {
+                ck_assert_uint_eq(ring_slot(&ring, last)->head, expected + count++);
+                ck_assert_int_eq(phase(last), SLOT_READING);
+                ring_get_release_run(&ring, last);
+        } while (ring_get_next(&ring, OTHER, &last));
+        ck_assert_uint_eq(last, first + count - 1);
+        ring_get_moved(&ring, first, last + 1);
+        ck_assert_uint_eq(ring.shared->head << 16, (last + 1) << 16);
+        return count;
+}
+
+START_TEST(runs_fill_and_empty_the_ring)
+{
+        static const bool sealable[] = {true, false};
+        for (int i = 0; i < 2; i++) {
+                make_as(counts[_i], sealable[i]);
+                begin_at((UINT64_C(1) << 32) * ring.count - 2 * ring.count);
+                for (uint64_t value = 0; value < 5 * ring.count; value += ring.count) {
+                        ck_assert_uint_eq(put_run(value), ring.count);
+                        ck_assert_int_eq(put(99), RING_FULL);
+                        ck_assert_uint_eq(ring_size(&ring), ring.count);
+                        ck_assert_uint_eq(get_run(value), ring.count);
+                        ck_assert_int_eq(nothing_because(), RING_EMPTY);
+                        ck_assert_uint_eq(ring_verify(&ring, NULL), 0);
+                }
+        }
+}
+END_TEST
+
+START_TEST(a_run_ends_before_what_is_not_its_own)
+{
+        uint64_t mine, others;
+        make_as(4, false);
+        ck_assert_int_eq(ring_put_claim(&ring, ME, &mine), RING_DONE);
+        ck_assert_int_eq(ring_put_claim(&ring, OTHER, &others), RING_DONE);
+        ck_assert(!ring_put_next(&ring, ME, &mine));
+        ck_assert_uint_eq(mine + 1, others);
+        ring_put_publish_run(&ring, mine);
+        ck_assert_int_eq(ring_get_claim(&ring, ME, &mine), RING_DONE);
+        ck_assert(!ring_get_next(&ring, ME, &mine)); /* being written */
+        ring_put_publish(&ring, others);
+        ck_assert_int_eq(ring_get_claim(&ring, OTHER, &others), RING_DONE);
+        ck_assert(!ring_get_next(&ring, ME, &mine)); /* being read */
+        ring_get_return(&ring, others);
+        ck_assert(!ring_get_next(&ring, ME, &mine)); /* out of order now */
+        ring_get_release_run(&ring, mine);
+        uint64_t head = ring.shared->head;
+        ring_get_moved(&ring, mine, mine + 1);
+        ck_assert_uint_eq(ring.shared->head, head);
+        ck_assert_int_eq(nothing_because(), RING_DONE);
 }
 END_TEST
 
@@ -298,7 +397,7 @@ START_TEST(a_ring_is_sealed_also_while_its_slots_are_at_work)
         ck_assert(ring_seal(&ring)); /* marks the slot that is being read */
         ring_get_release(&ring, reading);
         ck_assert_int_eq(put(9), RING_SEALED);
-        ring_slot(&ring, writing)->bytes = 1;
+        ring_slot(&ring, writing)->head = 1;
         ring_put_publish(&ring, writing);
         ck_assert_uint_eq(get(), 1);
         ck_assert_int_eq(nothing_because(), RING_SEALED);
@@ -310,14 +409,14 @@ START_TEST(damaged_figures_are_refused)
         struct ring other;
         make(8);
         ck_assert_int_eq(ring_open(memory, sizeof(struct shm_ring) - 1, &other), -EBADMSG);
-        ck_assert_int_eq(ring_open(memory, ring_bytes(8, STRIDE), &other), 0);
-        ck_assert_int_eq(ring_open(memory, ring_bytes(8, STRIDE) - 1, &other), -EBADMSG);
-        static const uint64_t bad[][2] = {{0, STRIDE},           {8, 0},          {8, sizeof(struct shm_slot) - 8}, {8, STRIDE + 4}, {UINT64_MAX, STRIDE},
-                                          {8, UINT64_MAX - 7},   {UINT64_MAX, 8}, {UINT64_C(1) << 58, STRIDE},      {9999, STRIDE},  {UINT64_C(1) << 63, 32},
-                                          {UINT64_C(1) << 32, 1}};
+        ck_assert_int_eq(ring_open(memory, ring_bytes(8, SLOT_BYTES), &other), 0);
+        ck_assert_int_eq(ring_open(memory, ring_bytes(8, SLOT_BYTES) - 1, &other), -EBADMSG);
+        static const uint64_t bad[][2] = {{0, SLOT_BYTES},       {8, 0},           {8, 8},           {8, SLOT_BYTES + 8},         {UINT64_MAX, SLOT_BYTES},
+                                          {8, UINT64_MAX - 63},  {UINT64_MAX, 64}, {UINT64_MAX / 16, 64}, {UINT64_C(1) << 58, SLOT_BYTES}, {9999, SLOT_BYTES},
+                                          {UINT64_C(1) << 60, 64}, {UINT64_C(1) << 32, 1}};
         for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
                 ring.shared->slot_count = bad[i][0];
-                ring.shared->slot_stride = bad[i][1];
+                ring.shared->slot_bytes = bad[i][1];
                 ck_assert_int_eq(ring_open(memory, sizeof memory, &other), -EBADMSG);
         }
         ck_assert_uint_eq(ring_bytes(UINT64_C(1) << 60, 64), UINT64_MAX);
@@ -334,9 +433,9 @@ static void make_shared(uint64_t count)
         skep_block block;
         uint64_t bytes;
         ck_assert_int_eq(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 8u << 20), &hive), 0);
-        ck_assert_int_eq(skep_block_alloc(hive, ring_bytes(count, STRIDE), 0, &block), 0);
+        ck_assert_int_eq(skep_block_alloc(hive, ring_bytes(count, SLOT_BYTES), 0, &block), 0);
         void *address = skep_block_address(hive, block, &bytes);
-        ring_format(address, count, STRIDE);
+        ring_format(address, count, SLOT_BYTES, false);
         ck_assert_int_eq(ring_open(address, bytes, &ring), 0);
 }
 
@@ -457,7 +556,7 @@ START_TEST(two_producers_and_two_consumers_lose_nothing)
                                         sched_yield();
                                         continue;
                                 }
-                                ring_slot(&ring, position)->bytes = sender << 32 | i++;
+                                ring_slot(&ring, position)->head = sender << 32 | i++;
                                 ring_put_publish(&ring, position);
                         }
                         _exit(0);
@@ -471,7 +570,7 @@ START_TEST(two_producers_and_two_consumers_lose_nothing)
                                         sched_yield();
                                         continue;
                                 }
-                                uint64_t value = ring_slot(&ring, position)->bytes, number = value & UINT32_MAX;
+                                uint64_t value = ring_slot(&ring, position)->head, number = value & UINT32_MAX;
                                 ring_get_release(&ring, position);
                                 if (value >> 32 >= SENDERS || number < next[value >> 32] || number >= EACH)
                                         _exit(1);
@@ -505,6 +604,9 @@ int main(void)
         tcase_add_test(alone, a_cancelled_slot_is_skipped_and_used_again);
         tcase_add_test(alone, a_message_put_back_is_the_next);
         tcase_add_test(alone, a_lowered_head_is_never_the_word_it_was);
+        tcase_add_test(alone, a_message_put_back_where_the_head_is_changes_its_word);
+        tcase_add_loop_test(alone, runs_fill_and_empty_the_ring, 0, COUNTS);
+        tcase_add_test(alone, a_run_ends_before_what_is_not_its_own);
         tcase_add_test(alone, a_full_ring_with_a_borrowed_slot_has_no_space);
         tcase_add_test(alone, the_size_counts_messages_and_nothing_else);
         tcase_add_loop_test(alone, head_and_tail_are_hints, 0, COUNTS);

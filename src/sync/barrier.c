@@ -19,7 +19,9 @@
  *         waiting, or between two turns    member's bit                          its reaper sets `lost` and wakes the waiters; the
                                                                                 next to take the lock breaks the barrier
  *         before waking the sleepers       their slices end                      they see the turn
- *         A turn of more than 64 ago is taken for failed: nobody sleeps that long unless he was stopped.
+ *
+ * OUTCOME. `failed` tells it for the last 63 turns.  Who was stopped for longer gets -EPIPE if any turn since has failed.
+ * The action runs under the lock; a call on the barrier from inside it is refused.
  */
 #include "sync/barrier.h"
 
@@ -34,6 +36,8 @@ static void turn_ends(struct shm_barrier *barrier, bool failed)
 {
         uint64_t bit = UINT64_C(1) << barrier->turn % 64;
         skep_store(&barrier->failed, failed ? barrier->failed | bit : barrier->failed & ~bit);
+        if (failed)
+                skep_store32(&barrier->failed_last, barrier->turn + 1);
         barrier->waiting = 0;
         PROBE("barrier.outcome");
         (void)skep_fetch_add32(&barrier->turn, 1);
@@ -80,10 +84,14 @@ void barrier_lose(struct reap *reap, struct shm_barrier *barrier)
         PROBE("barrier.left");
 }
 
+/* The bits are read before the turn that says how far they reach back. */
 static int outcome(const struct shm_barrier *barrier, uint32_t turn)
 {
-        bool known = skep_load32(&barrier->turn) - turn <= 63;
-        return known && !(skep_load(&barrier->failed) >> turn % 64 & 1) ? 0 : -EPIPE;
+        uint64_t failed = skep_load(&barrier->failed);
+        uint32_t last = skep_load32(&barrier->failed_last) - 1;
+        if (skep_load32(&barrier->turn) - turn <= 63)
+                return failed >> turn % 64 & 1 ? -EPIPE : 0;
+        return (int32_t)(last - turn) >= 0 ? -EPIPE : 0;
 }
 
 /* Sleep until the turn ends. @return 0 it did; -ETIMEDOUT; the interrupt function's */
@@ -108,6 +116,8 @@ static int turn_wait(struct skep_agent *agent, struct shm_barrier *barrier, uint
 int barrier_wait(struct skep_agent *agent, struct shm_barrier *barrier, barrier_action *action, void *context, skep_deadline deadline,
                  uint32_t *ret_index)
 {
+        if (lock_owner(&barrier->lock) == agent->id)
+                return -EDEADLK;
         enter(agent, barrier);
         (void)skep_fetch_or(&barrier->members[agent->member / 64], UINT64_C(1) << agent->member % 64);
         PROBE("barrier.member");
@@ -137,21 +147,26 @@ int barrier_wait(struct skep_agent *agent, struct shm_barrier *barrier, barrier_
                 if (ours)
                         breaks(barrier);
                 (void)lock_release(agent, &barrier->lock);
-                if (ours)
+                if (ours || wait_interrupted(result))
                         return result;
         }
         return outcome(barrier, turn);
 }
 
-void barrier_abort(struct skep_agent *agent, struct shm_barrier *barrier)
+int barrier_abort(struct skep_agent *agent, struct shm_barrier *barrier)
 {
+        if (lock_owner(&barrier->lock) == agent->id)
+                return -EDEADLK;
         enter(agent, barrier);
         breaks(barrier);
         (void)lock_release(agent, &barrier->lock);
+        return 0;
 }
 
-void barrier_reset(struct skep_agent *agent, struct shm_barrier *barrier)
+int barrier_reset(struct skep_agent *agent, struct shm_barrier *barrier)
 {
+        if (lock_owner(&barrier->lock) == agent->id)
+                return -EDEADLK;
         enter(agent, barrier);
         for (uint32_t i = 0; i < MEMBER_WORDS; i++)
                 skep_store(&barrier->members[i], 0);
@@ -160,4 +175,5 @@ void barrier_reset(struct skep_agent *agent, struct shm_barrier *barrier)
         skep_store32(&barrier->broken, 0);
         PROBE("barrier.reset");
         (void)lock_release(agent, &barrier->lock);
+        return 0;
 }

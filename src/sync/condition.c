@@ -11,9 +11,14 @@
  *         a waiter, NOTIFIED                 reaped, state NOTIFIED             the reaper notifies another one, then clears.
  *                                                                               A waiter at the end of a slice that sees one reaps.
  *         a notifier, before the wake-up     sleeper's slice ends               it sees NOTIFIED
- *         a notifier, between two of n       the lock's next owner              gets OWNER_DIED
+ *         the lock's holder, before it has   lock of a gone agent               the next owner gets OWNER_DIED; a waiter at the
+ *         notified all whom it would have                                       end of a slice becomes that owner
+ *         a waiter that is being reaped      a notifier took it for alive       the reaper clears WAITING by compare-and-swap,
+ *                                                                               and so finds the NOTIFIED that came meanwhile
  *         a reaper, between the two steps    NOTIFIED still                     the next reaper does it again: one wake-up too many
  *
+ * NESTED. An interrupt function that waits for a condition itself takes the slot away from the outer wait, which then returns
+ *         as if notified: better once too often than never.
  * ORDER.  The waiter's state is stored before it releases the lock; the notifier, who holds the lock, sees it.
  * SOURCE. A queue of waiters that each sleep on a word of their own, as in Birrell, Implementing Condition Variables with
  *         Semaphores (2003); the place of the words is ours.
@@ -25,6 +30,7 @@
 #include "sync/wait.h"
 
 #include <errno.h>
+#include <skep/error.h>
 
 enum { IDLE = 0, WAITING = 1, NOTIFIED = 2, STATE_MASK = 3 };
 
@@ -89,6 +95,18 @@ static bool news_of_the_dead(const struct skep_agent *agent, uint64_t condition)
         return false;
 }
 
+/* Who holds the lock has died and will not notify anybody: take it over, if nobody else does. @return 0; SKEP_OWNER_DIED we hold it */
+static int lock_of_the_dead(struct skep_agent *agent, struct shm_lock *lock)
+{
+        uint32_t owner = lock_owner(&lock->word);
+        if (!owner || !agent_is_gone(agent->hive, owner))
+                return 0;
+        int result = user_lock_acquire(agent, lock, skep_nowait());
+        if (result == 0) /* he was helped meanwhile */
+                (void)lock_release(agent, &lock->word);
+        return result == SKEP_OWNER_DIED ? result : 0;
+}
+
 int condition_wait(struct skep_agent *agent, struct shm_condition *condition, struct shm_lock *lock, skep_deadline deadline)
 {
         struct shm_wait *wait = &agent->shared->wait;
@@ -102,16 +120,20 @@ int condition_wait(struct skep_agent *agent, struct shm_condition *condition, st
         PROBE("condition.announced");
         wait_begins(agent, condition, 0);
         uint32_t depth = rlock_release_all(agent, lock);
-        int result = 0;
-        while (skep_load32(&wait->word) == waiting && result >= 0) {
+        int result = 0, news = 0;
+        while (skep_load32(&wait->word) == waiting && result >= 0 && !news) {
                 result = wait_slice(&wait->word, waiting, deadline);
-                if (result == WAIT_UNCHANGED && news_of_the_dead(agent, offset))
+                if (result == WAIT_UNCHANGED && !(news = lock_of_the_dead(agent, lock)) && news_of_the_dead(agent, offset))
                         result = skep_hive_reap(agent->hive, NULL);
         }
         uint32_t expected = waiting;
         bool notified = result >= 0 || !skep_cas32(&wait->word, &expected, waiting & ~(uint32_t)STATE_MASK);
         wait_ends(agent);
-        int news = rlock_acquire_again(agent, lock, depth);
+        news = rlock_acquire_again(agent, lock, depth, news);
+        if (notified && wait_interrupted(result)) { /* we leave with the interrupt's word; the notification is for the next */
+                (void)notify_first(agent->hive, offset);
+                notified = false;
+        }
         skep_store32(&wait->word, waiting & ~(uint32_t)STATE_MASK);
         PROBE("condition.done");
         return notified ? news : result;
@@ -126,11 +148,14 @@ static int reap_waits(struct reap *reap)
                 if ((skep_load(&hive->agents[index].word) & 0xffff) != reap->member + 1)
                         continue;
                 uint32_t word = skep_load32(&wait->word);
-                if ((word & STATE_MASK) == NOTIFIED) {
-                        (void)notify_first(hive, skep_load(&wait->condition));
-                        PROBE("condition.passed_on");
+                while (word & STATE_MASK) { /* to others the dead look alive while we hold their byte: one may notify it even now */
+                        if ((word & STATE_MASK) == NOTIFIED) {
+                                (void)notify_first(hive, skep_load(&wait->condition));
+                                PROBE("condition.passed_on");
+                        }
+                        if (skep_cas32(&wait->word, &word, word & ~(uint32_t)STATE_MASK))
+                                break;
                 }
-                skep_store32(&wait->word, word & ~(uint32_t)STATE_MASK);
         }
         return 0;
 }

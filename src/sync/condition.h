@@ -14,7 +14,7 @@ struct shm_condition {
 
 /*
  * The caller holds @p lock; so it does again when this returns, whatever it returns.
- * @return 0 notified; SKEP_OWNER_DIED notified, and the lock's last owner died holding it; -ETIMEDOUT;
+ * @return 0 notified; SKEP_OWNER_DIED the lock's last owner died holding it, maybe before it notified; -ETIMEDOUT;
  *         what the thread's interrupt function said
  */
 int condition_wait(struct skep_agent *agent, struct shm_condition *condition, struct shm_lock *lock, skep_deadline deadline);

@@ -51,6 +51,12 @@ bool flag_is_set(const struct shm_event *event)
         return skep_load32(&event->word) & SET;
 }
 
+/* It is set, or has been since that turn. */
+static bool came(uint32_t word, uint32_t turn)
+{
+        return (word & SET) || word / TURN != turn;
+}
+
 int flag_wait(struct skep_agent *agent, struct shm_event *event, skep_deadline deadline)
 {
         uint32_t seen = skep_load32(&event->word), turn = seen / TURN;
@@ -58,15 +64,12 @@ int flag_wait(struct skep_agent *agent, struct shm_event *event, skep_deadline d
                 return 0;
         int result = 0;
         wait_begins(agent, event, 0);
-        while (result >= 0) {
+        while (!came(seen, turn) && result >= 0)
                 if ((seen & WAITERS) || skep_cas32(&event->word, &seen, seen | WAITERS)) {
                         PROBE("event.waits");
                         result = wait_slice(&event->word, seen | WAITERS, deadline);
                         seen = skep_load32(&event->word);
                 }
-                if ((seen & SET) || seen / TURN != turn)
-                        result = -1;
-        }
         wait_ends(agent);
-        return (seen & SET) || seen / TURN != turn ? 0 : result;
+        return came(seen, turn) && !wait_interrupted(result) ? 0 : result;
 }

@@ -2,6 +2,8 @@
 /* inner_lock_test.c - the hive's own locks: a holder is waited for however long it takes, a name that cannot hold is damage. */
 #include "sync/lock.h"
 
+#include "support/suite.h"
+
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
@@ -128,9 +130,5 @@ int main(void)
         tcase_add_test(all, a_slot_s_next_agent_holds_nothing);
         tcase_add_test(all, a_slow_holder_is_waited_for);
         suite_add_tcase(suite, all);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return suite_run(suite);
 }

@@ -53,6 +53,7 @@
 #include <skep/error.h>
 
 #define WAITERS (UINT32_C(1) << 31)
+#define SPIN_PAUSE_MAX 64 /* each look is twice as long after the last: who looks often takes the line from who works */
 
 uint32_t lock_owner(const uint32_t *word)
 {
@@ -97,8 +98,9 @@ static bool lock_try(struct skep_agent *agent, uint32_t *word)
 {
         uint32_t expected = 0;
         bool taken = __builtin_expect(skep_cas32(word, &expected, agent->id), 1);
-        for (int spin = 0; spin < 100 && !taken; spin++) {
-                skep_relax();
+        for (int pause = 1; pause <= SPIN_PAUSE_MAX && !taken; pause *= 2) {
+                for (int i = 0; i < pause; i++)
+                        skep_relax();
                 expected = 0;
                 taken = !skep_load32_relaxed(word) && skep_cas32(word, &expected, agent->id);
         }
@@ -170,14 +172,13 @@ int rlock_release(struct skep_agent *agent, struct shm_lock *lock)
 uint32_t rlock_release_all(struct skep_agent *agent, struct shm_lock *lock)
 {
         uint32_t depth = lock->depth;
-        lock->depth = 1;
         (void)lock_release(agent, &lock->word);
         return depth;
 }
 
-int rlock_acquire_again(struct skep_agent *agent, struct shm_lock *lock, uint32_t depth)
+int rlock_acquire_again(struct skep_agent *agent, struct shm_lock *lock, uint32_t depth, int have)
 {
-        int result = died_noted(lock, lock_acquire_surely(agent, &lock->word));
+        int result = have ? have : died_noted(lock, lock_acquire_surely(agent, &lock->word));
         lock->depth = depth;
         return result;
 }

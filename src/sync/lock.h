@@ -43,8 +43,8 @@ int rlock_acquire(struct skep_agent *agent, struct shm_lock *lock, skep_deadline
 /* @return 0, -EPERM not the owner */
 int rlock_release(struct skep_agent *agent, struct shm_lock *lock);
 
-/* All of it, and back, for a condition's waiter. @return the depth */
+/* All of it, and back, for a condition's waiter; @p have is not 0 if he has taken it already, with that news. @return the depth; the news */
 uint32_t rlock_release_all(struct skep_agent *agent, struct shm_lock *lock);
-int rlock_acquire_again(struct skep_agent *agent, struct shm_lock *lock, uint32_t depth);
+int rlock_acquire_again(struct skep_agent *agent, struct shm_lock *lock, uint32_t depth, int have);
 
 #endif

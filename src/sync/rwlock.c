@@ -88,6 +88,8 @@ int rwlock_write(struct skep_agent *agent, struct shm_rwlock *lock, skep_deadlin
                         break;
                 wait_owner(agent, reader);
                 result = wait_slice(&lock->leaving, key, deadline);
+                if (wait_interrupted(result))
+                        break;
         }
         wait_ends(agent);
         if (!reader)

@@ -5,7 +5,7 @@
  * PLAIN.  word {count 31, WAITERS}.
  *
  *   state      word           left by                                       to
- *   count > 0  {n, w}         taker, compare-and-swap                       {n - 1, w}
+ *   count > 0  {n, w}         taker, compare-and-swap                       {n - 1, w}; if he has slept, {n - 1, WAITERS}
  *   empty      {0, 0}         taker, before it sleeps                       {0, WAITERS}
  *   any        {n, w}         giver, compare-and-swap                       {n + k, w}, then wakes k; nobody there: {.., 0}
  *
@@ -36,11 +36,11 @@
 
 #define WAITERS 1u
 
-static bool plain_take(uint32_t *word)
+static bool plain_take(uint32_t *word, uint32_t waiters)
 {
         uint32_t seen = skep_load32(word);
         while (seen >> 1)
-                if (skep_cas32(word, &seen, seen - 2)) {
+                if (skep_cas32(word, &seen, (seen - 2) | waiters)) {
                         PROBE("semaphore.taken");
                         return true;
                 }
@@ -51,17 +51,19 @@ static int plain_acquire(struct skep_agent *agent, struct shm_semaphore *semapho
 {
         uint32_t *word = &semaphore->word;
         for (int spin = 0; spin < 100; spin++, skep_relax())
-                if (plain_take(word))
+                if (plain_take(word, 0))
                         return 0;
         if (deadline.monotonic_ns == 0)
                 return -ETIMEDOUT;
         wait_begins(agent, semaphore, 0);
+        uint32_t slept = 0;
         int result = 0;
-        while (result >= 0 && !plain_take(word)) {
+        while (result >= 0 && !plain_take(word, slept)) {
                 uint32_t empty = 0;
                 if (skep_cas32(word, &empty, WAITERS) || empty == WAITERS) {
                         PROBE("semaphore.waits");
                         result = wait_slice(word, WAITERS, deadline);
+                        slept = WAITERS;
                 }
         }
         wait_ends(agent);
@@ -78,7 +80,7 @@ static int plain_release(struct shm_semaphore *semaphore, uint32_t count)
         PROBE("semaphore.given");
         if ((seen & WAITERS) && os_futex_wake(word, (int)count) == 0) {
                 seen = skep_load32(word);
-                if (seen > WAITERS) /* sleepers sleep at {0, WAITERS} only; who has come since is woken by who gives next */
+                if (seen > WAITERS) /* sleepers sleep at {0, WAITERS} only; one that is woken meanwhile sets it again */
                         (void)skep_cas32(word, &seen, seen & ~WAITERS);
         }
         return 0;
@@ -117,6 +119,8 @@ static int slot_acquire(struct skep_agent *agent, struct shm_semaphore *semaphor
                 if (found >= 0 || result < 0)
                         break;
                 result = wait_slice(&semaphore->word, key, deadline);
+                if (wait_interrupted(result))
+                        break;
         }
         wait_ends(agent);
         return found >= 0 ? found : result;
@@ -142,7 +146,7 @@ int semaphore_acquire(struct skep_agent *agent, struct shm_semaphore *semaphore,
 {
         if (semaphore->slots)
                 return slot_acquire(agent, semaphore, deadline);
-        return __builtin_expect(plain_take(&semaphore->word), 1) ? 0 : plain_acquire(agent, semaphore, deadline);
+        return __builtin_expect(plain_take(&semaphore->word, 0), 1) ? 0 : plain_acquire(agent, semaphore, deadline);
 }
 
 int semaphore_release(struct skep_agent *agent, struct shm_semaphore *semaphore, uint32_t count)

@@ -41,14 +41,16 @@ void wait_ends(struct skep_agent *agent)
         skep_store_relaxed(&agent->shared->wait.sleeps_on, 0);
 }
 
-static int sleep_slice(uint32_t *word, uint32_t expected, skep_deadline deadline, bool may_interrupt)
+static int sleep_slice(uint32_t *const *words, const uint32_t *expected, uint32_t count, skep_deadline deadline, bool may_interrupt)
 {
         int64_t until = deadline.monotonic_ns;
         if (until == 0)
                 return -ETIMEDOUT;
         int64_t slice = os_now_ns() + WAIT_SLICE_NS;
         bool last = until <= slice;
-        int result = os_futex_wait(word, expected, last ? until : slice);
+        if (last)
+                slice = until;
+        int result = count == 1 ? os_futex_wait(*words, *expected, slice) : os_futex_wait_many(words, expected, count, slice);
         if (result == 0)
                 return 0;
         if (may_interrupt && interrupt && (result == -EINTR || !last)) {
@@ -61,12 +63,17 @@ static int sleep_slice(uint32_t *word, uint32_t expected, skep_deadline deadline
 
 int wait_slice(uint32_t *word, uint32_t expected, skep_deadline deadline)
 {
-        return sleep_slice(word, expected, deadline, true);
+        return sleep_slice(&word, &expected, 1, deadline, true);
+}
+
+int wait_slice_many(uint32_t *const *words, const uint32_t *expected, uint32_t count, skep_deadline deadline)
+{
+        return sleep_slice(words, expected, count, deadline, true);
 }
 
 int wait_slice_surely(uint32_t *word, uint32_t expected, skep_deadline deadline)
 {
-        return sleep_slice(word, expected, deadline, false);
+        return sleep_slice(&word, &expected, 1, deadline, false);
 }
 
 uint32_t event_prepare(uint32_t *word)

@@ -10,6 +10,7 @@
 
 #include "member/member.h"
 
+#include <errno.h>
 #include <skep/deadline.h>
 
 #define WAIT_SLICE_NS INT64_C(50000000)
@@ -31,6 +32,14 @@ void wait_ends(struct skep_agent *agent);
  */
 typedef int wait_function(uint32_t *word, uint32_t expected, skep_deadline deadline);
 wait_function wait_slice;
+/* The wait ended before its time: that is what the call returns, even if what it waited for has come meanwhile. */
+static inline bool wait_interrupted(int result)
+{
+        return result < 0 && result != -ETIMEDOUT;
+}
+
+/* On up to OS_FUTEX_MANY_MAX words, where os_futex_has_many(). */
+int wait_slice_many(uint32_t *const *words, const uint32_t *expected, uint32_t count, skep_deadline deadline);
 /* Without asking the interrupt function. */
 wait_function wait_slice_surely;
 

@@ -376,7 +376,7 @@ int skep_value_wait(skep_value *value, uint64_t index, const void *seen, skep_de
                 result = wait_slice(&value->shared->changes, key, deadline);
         }
         wait_ends(agent);
-        return differs(value, item, seen) ? 0 : result;
+        return differs(value, item, seen) && !wait_interrupted(result) ? 0 : result;
 }
 
 int skep_value_changed(skep_value *value)

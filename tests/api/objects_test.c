@@ -88,6 +88,7 @@ START_TEST(an_rlock_counts_and_belongs_to_its_owner)
         OK(skep_lock_create(hive, NULL, &lock));
         OK(skep_lock_acquire(lock, skep_nowait()));
         ck_assert_int_eq(skep_lock_is_held(lock), 1);
+        ck_assert_int_eq(skep_lock_is_mine(lock), 1);
         ck_assert_int_eq(skep_lock_owner(lock), getpid());
         ck_assert_int_eq(skep_lock_owner_died(lock), 0);
         skep_lock_clear_owner_died(lock);

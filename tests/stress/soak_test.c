@@ -58,6 +58,8 @@ struct incarnation {
         struct message_record messages[MESSAGES + 1];
 };
 
+#define RUN_MOST 6
+
 struct board {
         _Atomic uint32_t stop;
         _Atomic uint32_t failed;
@@ -189,10 +191,26 @@ static int put_array(skep_queue *queue, uint32_t sequence, const struct plan *pl
         return result;
 }
 
+/* Messages by copy for that queue, from that number on. @return how many follow one another */
+static uint32_t fill_run(struct skep_bytes *run, const skep_queue *queue, uint32_t sequence)
+{
+        static uint8_t buffers[RUN_MOST][5008];
+        uint32_t count = 0;
+        for (; count < RUN_MOST && sequence + count <= MESSAGES; count++) {
+                struct plan plan = plan_of(me, sequence + count);
+                if (plan.kind == BY_REFERENCE || queues[plan.pattern >> 60 & 1] != queue)
+                        break;
+                fill(buffers[count], sequence + count, &plan);
+                run[count] = (struct skep_bytes){buffers[count], plan.bytes};
+        }
+        return count;
+}
+
 static void produce(void)
 {
         struct incarnation *self = &board->incarnations[me];
-        uint8_t buffer[5008];
+        struct skep_bytes run[RUN_MOST];
+        size_t done;
         for (uint32_t sequence = 1; sequence <= MESSAGES && !board->stop; sequence++) {
                 struct plan plan = plan_of(me, sequence);
                 skep_queue *queue = queues[plan.pattern >> 60 & 1];
@@ -202,8 +220,10 @@ static void produce(void)
                 if (plan.kind == BY_REFERENCE) {
                         result = put_array(queue, sequence, &plan);
                 } else {
-                        fill(buffer, sequence, &plan);
-                        result = skep_queue_put(queue, buffer, plan.bytes, skep_forever());
+                        uint32_t count = fill_run(run, queue, sequence);
+                        result = count > 1 ? skep_queue_put_many(queue, run, count, &done, skep_forever())
+                                           : skep_queue_put(queue, run[0].data, run[0].bytes, skep_forever());
+                        sequence += count - 1;
                 }
                 if (result < 0)
                         give_up("put %u: %s", sequence, skep_error_name(result));
@@ -391,7 +411,7 @@ static void check_message(uint32_t incarnation, uint32_t sequence, struct totals
                               sequence, producer->returned, producer->killed);
                 return;
         }
-        ck_assert_msg(sequence <= producer->returned + 1 && (sequence <= producer->returned || producer->killed),
+        ck_assert_msg(sequence <= producer->returned + RUN_MOST && (sequence <= producer->returned || producer->killed),
                       "seed %" PRIu64 ": message %u/%u was never put", seed, incarnation, sequence);
         for (uint32_t i = 0; i < count; i++) {
                 uint32_t note = record->takers[i];

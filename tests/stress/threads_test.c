@@ -12,6 +12,8 @@
 #include "hive/hive.h"
 #include "os/os.h"
 
+#include "support/suite.h"
+
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
@@ -558,9 +560,5 @@ int main(void)
         tcase_add_loop_test(all, members_do_everything_at_once, 0, GUESTS);
         tcase_add_test(all, threads_come_and_go);
         suite_add_tcase(suite, all);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return suite_run(suite);
 }

@@ -226,6 +226,14 @@ static void put_many(struct world *world)
         MUST(skep_queue_put_many(world->queue, messages, 3, &count, skep_nowait()));
 }
 
+static void put_many_unbounded(struct world *world)
+{
+        uint32_t values[3] = {WORLD_UNBOUNDED, WORLD_UNBOUNDED + 1, WORLD_UNBOUNDED + 2};
+        struct skep_bytes messages[3] = {{&values[0], 4}, {&values[1], 4}, {&values[2], 4}};
+        size_t count;
+        MUST(skep_queue_put_many(world->unbounded, messages, 3, &count, skep_nowait()));
+}
+
 static void put_reserved(struct world *world)
 {
         struct skep_loan loan;
@@ -244,6 +252,17 @@ static void get_copies(struct world *world)
         size_t bytes;
         MUST(skep_queue_get(world->queue, buffer, sizeof buffer, &bytes, skep_nowait()));
         MUST(skep_queue_get(world->queue, buffer, sizeof buffer, &bytes, skep_nowait()));
+}
+
+/* The third is an array, where the run ends: it is put back. */
+static void get_many(struct world *world)
+{
+        uint64_t buffer[2 * LONG_BYTES / 8];
+        struct skep_bytes messages[3];
+        size_t count;
+        MUST(skep_queue_get_many(world->queue, buffer, sizeof buffer, messages, 3, &count, skep_nowait()));
+        if (count != 2)
+                abort();
 }
 
 static void get_all(struct world *world)
@@ -484,7 +503,9 @@ const struct operation operations[] = {
         {"get with references", .run = bundle_comes_and_goes},
         {"put many", put_many, .puts = 3},
         {"reserve, commit, abandon", put_reserved, .puts = 1},
+        {"put many, unbounded", put_many_unbounded, .unbounded_puts = 3},
         {"get copies", get_copies, .gets = 2},
+        {"get many", get_many, .gets = 2},
         {"get all", get_all, .gets = WORLD_FIRST},
         {"borrow, put back", .run = put_back},
         {"get and put", get_and_put, .gets = 1, .puts = 1},

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #define SHM_DIRECTORY "/dev/shm/"
+#define PATH_BYTES (int)(sizeof SHM_DIRECTORY + NAME_MAX)
 
 static int sized_or_closed(int fd, uint64_t bytes)
 {
@@ -35,10 +37,10 @@ int os_memfd(const char *name, uint64_t bytes)
         return fd;
 }
 
-static int shm_path(const char *name, char path[static 256])
+static int shm_path(const char *name, char path[static PATH_BYTES])
 {
-        int length = snprintf(path, 256, SHM_DIRECTORY "%s", name);
-        return length < 256 ? 0 : -ENAMETOOLONG;
+        int length = snprintf(path, PATH_BYTES, SHM_DIRECTORY "%s", name);
+        return length < PATH_BYTES ? 0 : -ENAMETOOLONG;
 }
 
 int os_shm_create(uint64_t bytes)
@@ -48,7 +50,7 @@ int os_shm_create(uint64_t bytes)
 
 int os_shm_link(int fd, const char *name)
 {
-        char path[256], self[64];
+        char path[PATH_BYTES], self[64];
         int result = shm_path(name, path);
         if (result < 0)
                 return result;
@@ -58,7 +60,7 @@ int os_shm_link(int fd, const char *name)
 
 int os_shm_open(const char *name)
 {
-        char path[256];
+        char path[PATH_BYTES];
         int result = shm_path(name, path);
         if (result < 0)
                 return result;
@@ -68,7 +70,7 @@ int os_shm_open(const char *name)
 
 int os_shm_unlink(const char *name)
 {
-        char path[256];
+        char path[PATH_BYTES];
         int result = shm_path(name, path);
         if (result < 0)
                 return result;
@@ -115,8 +117,26 @@ int os_file_stat(int fd, struct os_file *ret_file)
                 .device = status.st_dev,
                 .inode = status.st_ino,
                 .links = (uint32_t)status.st_nlink,
+                .mode = status.st_mode & 07777,
+                .owner = status.st_uid,
         };
         return 0;
+}
+
+int os_file_mode(int fd, uint32_t mode)
+{
+        return fchmod(fd, (mode_t)mode) ? -errno : 0;
+}
+
+uint32_t os_user(void)
+{
+        return geteuid();
+}
+
+int os_file_open(const char *path, bool writable)
+{
+        int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
 }
 
 int os_read_at(int fd, void *buffer, size_t bytes, uint64_t offset)
@@ -152,6 +172,25 @@ int os_map(int fd, uint64_t bytes, void **ret_base)
         (void)madvise(base, bytes, MADV_HUGEPAGE); /* granted only where shmem THP is set to advise */
         *ret_base = base;
         return 0;
+}
+
+int os_map_file(int fd, uint64_t bytes, bool writable, void **ret_base)
+{
+        void *base = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
+        if (base == MAP_FAILED)
+                return -errno;
+        *ret_base = base;
+        return 0;
+}
+
+int os_sync(void *base, uint64_t bytes)
+{
+        return msync(base, bytes, MS_SYNC) ? -errno : 0;
+}
+
+uint64_t os_page_bytes(void)
+{
+        return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 int os_map_private(uint64_t bytes, void **ret_base)
@@ -197,6 +236,15 @@ int os_byte_lock(int fd, uint64_t offset)
 int os_byte_lock_wait(int fd, uint64_t offset)
 {
         struct flock byte = byte_of(F_WRLCK, offset);
+        while (fcntl(fd, F_OFD_SETLKW, &byte))
+                if (errno != EINTR)
+                        return -errno;
+        return 0;
+}
+
+int os_byte_share_wait(int fd, uint64_t offset)
+{
+        struct flock byte = byte_of(F_RDLCK, offset);
         while (fcntl(fd, F_OFD_SETLKW, &byte))
                 if (errno != EINTR)
                         return -errno;

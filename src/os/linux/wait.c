@@ -68,6 +68,34 @@ int os_futex_wait(uint32_t *word, uint32_t expected, int64_t monotonic_ns)
         return result && (errno == ETIMEDOUT || errno == EINTR) ? -errno : 0;
 }
 
+#ifndef SYS_futex_waitv /* Linux 5.16 */
+#define SYS_futex_waitv 449
+#endif
+
+/* As struct futex_waitv of newer headers. */
+struct one_of_many {
+        uint64_t expected;
+        uint64_t address;
+        uint32_t flags;
+        uint32_t reserved;
+};
+#define ONE_OF_32_BITS 2u
+
+int os_futex_wait_many(uint32_t *const *words, const uint32_t *expected, uint32_t count, int64_t monotonic_ns)
+{
+        struct timespec until = {.tv_sec = monotonic_ns / NS_PER_S, .tv_nsec = monotonic_ns % NS_PER_S};
+        struct one_of_many many[OS_FUTEX_MANY_MAX];
+        for (uint32_t i = 0; i < count; i++)
+                many[i] = (struct one_of_many){expected[i], (uint64_t)(uintptr_t)words[i], ONE_OF_32_BITS, 0};
+        long result = syscall(SYS_futex_waitv, many, count, 0, &until, CLOCK_MONOTONIC);
+        return result < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+bool os_futex_has_many(void)
+{
+        return syscall(SYS_futex_waitv, NULL, 0, 0, NULL, CLOCK_MONOTONIC) < 0 && errno == EINVAL;
+}
+
 int os_futex_wake(uint32_t *word, int count)
 {
         long result = syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CPython's own tests of synchronisation and of shared values, as far as they are installed; `make conformance` runs more."""
+# ctest: timeout=180
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools/conformance.py'
+
+
+@pytest.fixture(autouse=True)
+def time_limit():
+    """The tool has limits of its own, a longer one for all together."""
+
+
+def test_they_pass_under_fork():
+    done = subprocess.run([sys.executable, TOOL, '--methods', 'fork'], capture_output=True, text=True)
+    if done.returncode == 77:
+        pytest.skip(done.stdout.strip())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ' 0 failed' in done.stdout.splitlines()[-1].replace(',', ' ') and 'WithProcessesTestBarrier' in done.stdout

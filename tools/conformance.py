@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""CPython's own tests of multiprocessing, as installed with Python, against skep.
+
+conformance.py [--methods fork,spawn,forkserver] [--only REGEX] [--all] [--jobs N] [PYTHON ...]
+
+Each class runs in a process of its own, under each start method; a test has a time limit.  Nothing of CPython's is copied: its
+test module is loaded as it lies there, with an import that gives it skep wherever it asks for multiprocessing.  For a Python
+without the module (Debian: package libpython3.X-testsuite) that of another installation of the same version is taken.
+
+A Python that cannot import skep, because the extension was built for another one, is skipped and said so.  Without --all
+only the classes in MUST_PASS are run.  Exit status 1: a test of these failed, or one of EXPECTED_FAILURES passed.
+"""
+import argparse
+import builtins
+import concurrent.futures
+import glob
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = Path(os.environ.get("SKEP_BUILD", ROOT / "build")).resolve()
+METHODS = ["fork", "spawn", "forkserver"]
+TEST_SECONDS = 60
+CLASS_SECONDS = 400
+MUST_PASS = re.compile(r"^(WithProcessesTest(Lock|Semaphore|Condition|Event|Barrier|Value|Array|SharedCTypes))$")
+
+# class.test -> why it cannot pass; docs/conformance.md says it at length.
+EXPECTED_FAILURES = {
+    "WithProcessesTestQueue.test_queue_feeder_donot_stop_onexc": "put() of what cannot be pickled raises",
+    "WithProcessesTestQueue.test_queue_feeder_on_queue_feeder_error": "put() of what cannot be pickled raises",
+    "TestResourceTracker.test_resource_tracker_sigkill": "there is no tracker that a Semaphore would start anew",
+    "TestFlags.test_flags": "starts Python with -E -S, which does not find the test module where this tool has it",
+    "_TestImportStar.test_import": "wants the files of the package multiprocessing",
+}
+
+
+# --- in the process of one class --------------------------------------------------------------------------------------------
+
+def load(method):
+    """The test module with skep in the place of multiprocessing; its classes become this module's, so that children find them."""
+    import skep
+
+    def import_skep(name, globals=None, locals=None, fromlist=(), level=0):
+        if level == 0 and name.partition(".")[0] == "multiprocessing":
+            return getattr(skep, name.partition(".")[2]) if fromlist and "." in name else skep
+        return builtins.__import__(name, globals, locals, fromlist, level)
+
+    spec = importlib.util.find_spec("test._test_multiprocessing")
+    module = importlib.util.module_from_spec(spec)
+    module.__builtins__ = {**vars(builtins), "__import__": import_skep}
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    assert module.multiprocessing is skep
+    module.install_tests_in_module_dict(globals(), method)
+    return module
+
+
+def run_class(name):
+    """Run it and print one JSON line for each test."""
+    import faulthandler
+    import signal
+    import unittest
+
+    class Result(unittest.TestResult):
+        def startTest(self, test):
+            super().startTest(test)
+            self.outcome = "passed"
+            signal.alarm(TEST_SECONDS)
+            faulthandler.dump_traceback_later(TEST_SECONDS + 10, exit=True)
+
+        def stopTest(self, test):
+            signal.alarm(0)
+            faulthandler.cancel_dump_traceback_later()
+            super().stopTest(test)
+            print(json.dumps({"test": test.id().rpartition(".")[2], "outcome": self.outcome}), flush=True)
+
+        def fail(self, test, error):
+            self.outcome = "failed"
+            print(self._exc_info_to_string(error, test), file=sys.stderr, flush=True)
+
+        addError = addFailure = fail
+
+        def addSubTest(self, test, subtest, error):
+            if error:
+                self.fail(test, error)
+
+        def addSkip(self, test, reason):
+            self.outcome = "skipped"
+
+    def out_of_time(signum, frame):
+        raise TimeoutError(f"still running after {TEST_SECONDS} s")
+
+    signal.signal(signal.SIGALRM, out_of_time)
+    suite = unittest.TestSuite(unittest.defaultTestLoader.loadTestsFromTestCase(globals()[name]))
+    suite.run(Result())
+
+
+def list_classes():
+    import unittest
+    print(json.dumps(sorted(name for name, value in globals().items() if isinstance(value, type) and issubclass(value, unittest.TestCase))))
+
+
+# --- the parent -------------------------------------------------------------------------------------------------------------
+
+def environment(test_folder, method):
+    path = [str(BUILD / "python")] + ([test_folder] if test_folder else [])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1", "SKEP_CONFORMANCE_METHOD": method}
+
+
+def test_folder_for(python, folder):
+    """Where `test` is to be found beside what Python finds itself: "" nothing needed, None nowhere."""
+    probe = "import sys, importlib.util as u; print('%d.%d' % sys.version_info[:2], u.find_spec('test') and u.find_spec('test._test_multiprocessing') and 1)"
+    version, found = subprocess.run([python, "-c", probe], capture_output=True, text=True, check=True).stdout.split()
+    if found != "None":
+        return ""
+    for pattern in (f"/usr/lib/python{version}/test", f"/usr/local/lib/python{version}/test",
+                    os.path.expanduser(f"~/.pyenv/versions/{version}.*/lib/python{version}/test")):
+        for candidate in sorted(glob.glob(pattern)):
+            if os.path.exists(os.path.join(candidate, "_test_multiprocessing.py")):
+                os.symlink(candidate, os.path.join(folder, "test"))
+                return folder
+    return None
+
+
+def run_in_python(python, test_folder, method, name):
+    """[(test, outcome)], and what it wrote to stderr."""
+    command = [python, "-W", "ignore", str(Path(__file__).resolve()), "--class", name]
+    process = subprocess.Popen(command, env=environment(test_folder, method), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               errors="replace", start_new_session=True)
+    try:
+        output, errors = process.communicate(timeout=CLASS_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        output, errors = process.communicate()
+        errors += f"\n{name}: still running after {CLASS_SECONDS} s"
+    results = [json.loads(line) for line in output.splitlines() if line.startswith('{"test"')]
+    outcomes = [(result["test"], result["outcome"]) for result in results]
+    if process.returncode:
+        outcomes.append(("(the process itself)", "failed"))
+    return outcomes, errors
+
+
+def judge(name, outcomes):
+    """Counts by outcome, and the names of the tests that went against what is expected."""
+    counts, wrong = {"passed": 0, "failed": 0, "skipped": 0, "expected": 0}, []
+    for test, outcome in outcomes:
+        expected = f"{name}.{test}" in EXPECTED_FAILURES
+        if expected and outcome == "failed":
+            outcome = "expected"
+        elif outcome == "failed" or (expected and outcome == "passed"):
+            wrong.append(test + (" (passed, but stands in EXPECTED_FAILURES)" if outcome == "passed" else ""))
+        counts[outcome] += 1
+    return counts, wrong
+
+
+def check_python(python, options, folder):
+    """Run all that was asked for under one Python. @return whether everything that must pass did, or None: skipped"""
+    version = subprocess.run([python, "-c", "import sys; print(sys.version.split()[0])"], capture_output=True, text=True).stdout.strip()
+    importing = subprocess.run([python, "-c", "import skep"], env=environment("", ""), capture_output=True, text=True)
+    if importing.returncode:
+        reason = importing.stderr.strip().splitlines()[-1]
+        reason = "the extension there was built for another Python" if "_core" in reason else reason
+        print(f"Python {version} ({python}): skipped, it cannot import skep from {BUILD}/python: {reason}")
+        return None
+    test_folder = test_folder_for(python, folder)
+    if test_folder is None:
+        print(f"Python {version} ({python}): skipped, test._test_multiprocessing is not installed for this version")
+        return None
+    print(f"Python {version} ({python}), tests of {os.readlink(os.path.join(folder, 'test')) if test_folder else 'its own'}")
+    listing = subprocess.run([python, str(Path(__file__).resolve()), "--list"], env=environment(test_folder, METHODS[0]), capture_output=True, text=True)
+    if listing.returncode:
+        print(listing.stderr)
+        return False
+    names = [name for name in json.loads(listing.stdout) if (options.all or MUST_PASS.search(name)) and re.search(options.only, name)]
+    jobs = [(name, method) for name in names for method in options.methods.split(",")]
+    fine = bool(jobs)
+    totals = {}
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as executor:
+        running = [executor.submit(run_in_python, python, test_folder, method, name) for name, method in jobs]
+        for (name, method), future in zip(jobs, running):
+            outcomes, errors = future.result()
+            counts, wrong = judge(name, outcomes)
+            must = bool(MUST_PASS.search(name))
+            fine &= not (must and (wrong or not outcomes))
+            totals = {key: totals.get(key, 0) + counts[key] for key in counts}
+            figures = "  ".join(f"{value:3} {key}" for key, value in counts.items())
+            print(f"  {method:10} {name:44} {figures}" + ("" if must or not wrong else "  (counted only)"))
+            for test in wrong:
+                print(f"             {test}")
+            if wrong and (must or options.verbose):
+                print(errors, file=sys.stderr)
+    print("  " + ", ".join(f"{value} {key}" for key, value in totals.items()))
+    return fine
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--only", default="", help="classes whose name contains this expression")
+    parser.add_argument("--all", action="store_true", help="also classes of which not all tests pass yet")
+    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1))
+    parser.add_argument("--verbose", action="store_true", help="tracebacks of what is counted only, too")
+    parser.add_argument("--class", dest="class_name", help=argparse.SUPPRESS)
+    parser.add_argument("--list", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("pythons", nargs="*", default=[sys.executable])
+    options = parser.parse_args()
+    if options.class_name or options.list:
+        return run_class(options.class_name) if options.class_name else list_classes()
+    verdicts = []
+    for python in options.pythons:
+        with tempfile.TemporaryDirectory() as folder:
+            verdicts.append(check_python(python, options, folder))
+    if all(verdict is None for verdict in verdicts):
+        return 77
+    return 1 if False in verdicts else 0
+
+
+if os.environ.get("SKEP_CONFORMANCE_METHOD") and __name__ in ("__main__", "__mp_main__"):
+    load(os.environ["SKEP_CONFORMANCE_METHOD"])
+if __name__ == "__main__":
+    sys.exit(main())
