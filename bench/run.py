@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
 C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "hive"]
-PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync"]
+PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync", "python_pool"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
@@ -64,6 +64,16 @@ TARGETS = [
     ("Python messages 1->1 many", "", "min", 6, None),
     ("Python round trip", "", "max", 6, "multiprocessing.Queue"),
     ("Python round trip", "", "max", 6, "multiprocessing.Pipe"),
+    ("Python Pool.map of no-ops", "chunksize 1", "share", 5, "multiprocessing.Pool"),
+    ("Python Pool.map of no-ops", "default", "share", 1, "multiprocessing.Pool"),
+    ("Python apply_async and get", "", "share", 5, "multiprocessing.Pool"),
+    ("Python executor submit and result", "", "share", 10, "concurrent.futures"),
+    ("Python Pool.apply", "idle", "times", 0.4, "multiprocessing.Pool"),
+    ("Python array there and back", "ordinary", "faster", 20, "multiprocessing.Pool"),
+    ("Python array there and back", "born", "faster", 1000, "multiprocessing.Pool"),
+    ("Python primes to 200000", "", "faster", 1.95, "one process"),
+    ("Python pool start and end", "fork", "times", 1, "multiprocessing.Pool"),
+    ("Python pool start and end", "spawn", "times", 1, "multiprocessing.Pool"),
     ("Python ShareableList get", "", "faster", 5, "multiprocessing.ShareableList"),
     ("Python ShareableList set", "", "faster", 5, "multiprocessing.ShareableList"),
     ("Python pipe round trip", "awake", "faster", 5, "multiprocessing.Pipe"),

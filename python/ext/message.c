@@ -87,23 +87,29 @@ static int numpy_adopt(struct core_state *state, PyObject *numpy)
         return 0;
 }
 
-static bool is_ndarray(struct core_state *state, PyObject *object)
+bool message_has_numpy(struct core_state *state)
 {
-        PyTypeObject *type = Py_TYPE(object);
         PyObject *name, *numpy;
 
         if (state->ndarray)
-                return (PyObject *)type == state->ndarray;
-        if (strcmp(type->tp_name, "numpy.ndarray") != 0)
-                return false;
+                return true;
         name = PyUnicode_InternFromString("numpy");
         numpy = name ? PyImport_GetModule(name) : NULL;
         if (numpy && numpy_adopt(state, numpy) < 0)
                 Py_CLEAR(numpy);
-        PyErr_Clear(); /* numpy half imported: then it is an object like any other */
+        PyErr_Clear(); /* numpy half imported: then its arrays are objects like any other */
         Py_XDECREF(numpy);
         Py_XDECREF(name);
-        return state->ndarray && (PyObject *)type == state->ndarray;
+        return state->ndarray != NULL;
+}
+
+static bool is_ndarray(struct core_state *state, PyObject *object)
+{
+        PyTypeObject *type = Py_TYPE(object);
+
+        if (!state->ndarray && (strcmp(type->tp_name, "numpy.ndarray") != 0 || !message_has_numpy(state)))
+                return false;
+        return (PyObject *)type == state->ndarray;
 }
 
 skep_array *message_array_beneath(struct core_state *state, PyObject *ndarray, PyObject **ret_hive)
@@ -112,25 +118,25 @@ skep_array *message_array_beneath(struct core_state *state, PyObject *ndarray, P
         struct array_object *found = NULL;
 
         Py_INCREF(object);
-        while (is_ndarray(state, object)) {
-                PyObject *base = PyObject_GetAttr(object, state->name_base);
+        while (object && (PyMemoryView_Check(object) || is_ndarray(state, object))) {
+                PyObject *base;
 
+                if (PyMemoryView_Check(object)) {
+                        base = PyMemoryView_GET_BUFFER(object)->obj;
+                        Py_XINCREF(base);
+                } else {
+                        base = PyObject_GetAttr(object, state->name_base);
+                }
                 owner = object; /* borrowed: ndarray keeps it */
                 Py_DECREF(object);
-                if (!base) {
-                        PyErr_Clear();
-                        return NULL;
-                }
                 object = base;
         }
-        if (PyMemoryView_Check(object)) {
-                PyObject *exporter = PyMemoryView_GET_BUFFER(object)->obj;
-
-                if (exporter && Py_TYPE(exporter) == state->array_type)
-                        found = (struct array_object *)exporter;
-        } else if (Py_TYPE(object) == state->array_type) {
-                found = (struct array_object *)object;
+        if (!object) {
+                PyErr_Clear();
+                return NULL;
         }
+        if (Py_TYPE(object) == state->array_type)
+                found = (struct array_object *)object;
         Py_DECREF(object); /* borrowed from here on: ndarray keeps it */
         if (!found)
                 return object == Py_None && owner ? allocator_array(owner, ret_hive) : NULL;

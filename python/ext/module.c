@@ -92,6 +92,11 @@ static PyObject *core_unlink(PyObject *module, PyObject *name)
         Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(pack_doc, "pack(hive, obj, tail=b'', number=0)\n--\n\n"
+                       "The pickle of an object as bytes, with a tail and a number of 8 bytes behind it if given; or, if it has large\n"
+                       "buffers or mentions objects of the hive, the tuple\n"
+                       "(bytes, list of (memoryview, its address), list of (offset, serial)).");
+
 PyDoc_STRVAR(mention_doc, "mention(hive, reference)\n--\n\n"
                           "Called by __reduce__: let the message that is being made hold that object until it has been taken.\n"
                           "False: what is pickled here does not go into a queue of that hive.");
@@ -120,6 +125,7 @@ static PyMethodDef core_methods[] = {
         {"array_beneath", core_array_beneath, METH_O, array_beneath_doc},
         {"between_waits", core_between_waits, METH_O, between_waits_doc},
         {"mention", pickle_mention, METH_VARARGS, mention_doc},
+        {"pack", (PyCFunction)(void (*)(void))pickle_pack, METH_FASTCALL, pack_doc},
         {"numpy_allocator", core_numpy_allocator, METH_VARARGS, numpy_allocator_doc},
         {"use_numpy_allocator", core_use_numpy_allocator, METH_O, use_numpy_allocator_doc},
         {"hives", core_hives, METH_NOARGS, hives_doc},
@@ -139,7 +145,7 @@ static PyMethodDef core_methods[] = {
         X(pickle_dumps) X(pickle_loads) X(pickler) X(forking_pickler) X(copyreg_table) X(protocol) X(pickler_keywords)        \
         X(loads_keywords) X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base)                 \
         X(name_block) X(name_timeout) X(ndarray) X(numpy_asarray) X(numpy_copyto) X(memory_type) X(items_type)                \
-        X(channel_type) X(buffer_too_short) X(between_waits)
+        X(channel_type) X(buffer_too_short) X(between_waits) X(board_type) X(reduce_ndarray)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
 {
@@ -212,6 +218,7 @@ static int core_exec(PyObject *module)
         NEED(channel_type, add_type(module, &channel_spec, "Connection"))
         NEED(buffer_too_short, fetch("multiprocessing", "BufferTooShort"))
         NEED(sink_type, add_type(module, &sink_spec, NULL))
+        NEED(board_type, add_type(module, &board_spec, "Board"))
         NEED(memory_type, add_type(module, &memory_spec, "Memory"))
         NEED(items_type, add_type(module, &items_spec, "ItemList"))
         NEED(holdable_type, add_type(module, &holdable_spec, NULL))

@@ -284,13 +284,34 @@ static bool is_plain(PyObject *object, int *budget)
         return false;
 }
 
+/* NumPy's arrays with times in them go out of band too. @return 0; -1 with an exception */
+static int add_ndarray(struct core_state *state, PyObject *table)
+{
+        int there;
+
+        if (!message_has_numpy(state))
+                return 0;
+        there = PyDict_Contains(table, state->ndarray); /* what a user has registered comes first */
+        if (there)
+                return there < 0 ? -1 : 0;
+        if (!state->reduce_ndarray) {
+                PyObject *arrays = PyImport_ImportModule("skep.arrays");
+
+                state->reduce_ndarray = arrays ? PyObject_GetAttrString(arrays, "_reduce_ndarray") : NULL;
+                Py_XDECREF(arrays);
+                if (!state->reduce_ndarray)
+                        return -1;
+        }
+        return PyDict_SetItem(table, state->ndarray, state->reduce_ndarray);
+}
+
 /* What ForkingPickler.__init__ builds: both tables as they are now. */
 static PyObject *reducers_now(struct core_state *state)
 {
         PyObject *extra = PyObject_GetAttr(state->forking_pickler, state->name_extra_reducers);
         PyObject *table = extra ? PyDict_Copy(state->copyreg_table) : NULL;
 
-        if (table && PyDict_Update(table, extra) < 0)
+        if (table && (PyDict_Update(table, extra) < 0 || add_ndarray(state, table) < 0))
                 Py_CLEAR(table);
         Py_XDECREF(extra);
         return table;
@@ -494,6 +515,131 @@ int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, co
         }
         Py_DECREF(sink);
         return failed;
+}
+
+/* --- for messages of the caller's making --- */
+
+/* What stands behind a pickle, where pickle.loads() does not look: bytes, then a number. */
+struct tail {
+        const char *bytes;
+        Py_ssize_t length;
+        int64_t number;
+};
+
+static Py_ssize_t tail_bytes(const struct tail *tail)
+{
+        return tail->bytes ? tail->length + (Py_ssize_t)sizeof(tail->number) : 0;
+}
+
+static void tail_write(const struct tail *tail, char *to)
+{
+        if (!tail->bytes)
+                return;
+        memcpy(to, tail->bytes, (size_t)tail->length);
+        memcpy(to + tail->length, &tail->number, sizeof(tail->number));
+}
+
+static PyObject *join(const struct parts *parts, const struct tail *tail)
+{
+        PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)parts_bytes(parts) + tail_bytes(tail));
+        Py_ssize_t at = 0;
+
+        for (size_t i = 0; bytes && i < parts->count; i++) {
+                copy_bytes(PyBytes_AS_STRING(bytes) + at, parts->views[i].buf, (size_t)parts->views[i].len);
+                at += parts->views[i].len;
+        }
+        if (bytes)
+                tail_write(tail, PyBytes_AS_STRING(bytes) + at);
+        return bytes;
+}
+
+/* A value of builtin types, which has no large buffers. */
+static PyObject *pack_plain(struct core_state *state, PyObject *object, const struct tail *tail)
+{
+        PyObject *arguments[] = {object, state->protocol};
+        PyObject *bytes = PyObject_Vectorcall(state->pickle_dumps, arguments, 2, NULL);
+        Py_ssize_t at = bytes ? PyBytes_GET_SIZE(bytes) : 0;
+
+        if (bytes && tail->bytes && _PyBytes_Resize(&bytes, at + tail_bytes(tail)) == 0)
+                tail_write(tail, PyBytes_AS_STRING(bytes) + at);
+        return bytes;
+}
+
+static PyObject *buffers_of(const struct sink_object *sink)
+{
+        PyObject *list = PyList_New((Py_ssize_t)sink->buffers.count);
+
+        for (size_t i = 0; list && i < sink->buffers.count; i++) {
+                const Py_buffer *view = &sink->buffers.views[i];
+                PyObject *pair = Py_BuildValue("(OK)", view->obj, (unsigned long long)(uintptr_t)view->buf);
+
+                if (!pair)
+                        Py_CLEAR(list);
+                else
+                        PyList_SET_ITEM(list, (Py_ssize_t)i, pair);
+        }
+        return list;
+}
+
+static PyObject *mentions_of(const struct sink_object *sink)
+{
+        PyObject *list = PyList_New((Py_ssize_t)sink->mentioned_count);
+
+        for (size_t i = 0; list && i < sink->mentioned_count; i++) {
+                PyObject *pair = Py_BuildValue("(KK)", (unsigned long long)sink->mentioned[i].offset, (unsigned long long)sink->mentioned[i].serial);
+
+                if (!pair)
+                        Py_CLEAR(list);
+                else
+                        PyList_SET_ITEM(list, (Py_ssize_t)i, pair);
+        }
+        return list;
+}
+
+PyObject *pickle_pack(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+        struct core_state *state = PyModule_GetState(module);
+        PyObject *object, *sink, *result = NULL;
+        struct tail tail = {0};
+        skep_hive *hive;
+        int budget = 64;
+
+        if ((count != 2 && count != 4) || (count == 4 && !PyBytes_CheckExact(args[2]))) {
+                PyErr_SetString(PyExc_TypeError, "pack(hive, obj) or pack(hive, obj, bytes, number)");
+                return NULL;
+        }
+        if (count == 4) {
+                tail = (struct tail){.bytes = PyBytes_AS_STRING(args[2]), .length = PyBytes_GET_SIZE(args[2]), .number = PyLong_AsLongLong(args[3])};
+                if (tail.number == -1 && PyErr_Occurred())
+                        return NULL;
+        }
+        object = args[1];
+        if (is_plain(object, &budget))
+                return pack_plain(state, object, &tail);
+        hive = hive_handle(state, args[0]);
+        sink = hive ? state->sink_type->tp_alloc(state->sink_type, 0) : NULL;
+        if (!sink)
+                return NULL;
+        as_sink(sink)->state = state;
+        as_sink(sink)->hive = hive;
+        if (dump_into(state, sink, object) == 0) {
+                bool is_alone = !as_sink(sink)->buffers.count && !as_sink(sink)->mentioned_count;
+                PyObject *stream = join(&as_sink(sink)->stream, is_alone ? &tail : &(const struct tail){0});
+
+                if (stream && !is_alone) {
+                        PyObject *buffers = buffers_of(as_sink(sink)), *mentions = mentions_of(as_sink(sink));
+
+                        if (buffers && mentions)
+                                result = PyTuple_Pack(3, stream, buffers, mentions);
+                        Py_XDECREF(buffers);
+                        Py_XDECREF(mentions);
+                        Py_DECREF(stream);
+                } else {
+                        result = stream;
+                }
+        }
+        Py_DECREF(sink);
+        return result;
 }
 
 /* --- to an object --- */

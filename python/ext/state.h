@@ -32,6 +32,7 @@ struct core_state {
         PyTypeObject *queue_type;
         PyTypeObject *channel_type;
         PyTypeObject *sink_type;
+        PyTypeObject *board_type;
         PyTypeObject *memory_type;
         PyTypeObject *items_type;
         PyTypeObject *holdable_type;  /* what Lock, RLock and Semaphore have in common */
@@ -71,6 +72,7 @@ struct core_state {
         PyObject *name_block;
         PyObject *name_timeout;
 
+        PyObject *reduce_ndarray; /* skep.arrays._reduce_ndarray, NULL until it was needed */
         PyObject *ndarray;       /* numpy.ndarray, NULL until numpy was seen */
         PyObject *numpy_asarray;
         PyObject *numpy_copyto;
@@ -129,6 +131,7 @@ extern PyType_Spec array_spec;
 extern PyType_Spec queue_spec;
 extern PyType_Spec channel_spec;
 extern PyType_Spec sink_spec;
+extern PyType_Spec board_spec;
 extern PyType_Spec memory_spec;
 extern PyType_Spec items_spec;
 extern PyType_Spec holdable_spec;
@@ -198,6 +201,8 @@ int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, co
 PyObject *pickle_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
 /* mention(hive, reference): the message that this thread is making, if any, will hold that object. */
 PyObject *pickle_mention(PyObject *module, PyObject *args);
+/* pack(hive, obj[, bytes, number]): a pickle to be sent in a message of the caller's making. */
+PyObject *pickle_pack(PyObject *module, PyObject *const *args, Py_ssize_t count);
 /* Append memory that is already in order to the queue, through one loan. @return as pickle_put() */
 int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience);
 
@@ -212,6 +217,8 @@ PyObject *channel_poll_any(PyObject *module, PyObject *args);
 int message_put(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *object, const struct patience *patience);
 /* @return the object; NULL with an exception.  The caller ends the loan. */
 PyObject *message_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
+/* Whether somebody has imported numpy; then state->ndarray is there. */
+bool message_has_numpy(struct core_state *state);
 /* The array in whose memory a numpy.ndarray lies, with its hive, both borrowed; NULL if there is none. */
 skep_array *message_array_beneath(struct core_state *state, PyObject *ndarray, PyObject **ret_hive);
 /* Raise for a failed put. @return -1 */

@@ -1,19 +1,23 @@
 from multiprocessing import *  # what is not named below is the standard library's, bound to skep's contexts
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from . import arrays as arrays, context as context, managers as managers, queues as queues, shared_memory as shared_memory
-from . import sharedctypes as sharedctypes, synchronize as synchronize
+from . import executor as executor, pool as pool, sharedctypes as sharedctypes, synchronize as synchronize
+from ._crew import WorkerDied as WorkerDied
 from ._core import (GoneError as GoneError, HiveError as HiveError, OwnerDiedError as OwnerDiedError,
                     OwnerDiedWarning as OwnerDiedWarning, __version__ as __version__)
 from .arrays import array as array, asarray as asarray, empty as empty, full as full, ones as ones, zeros as zeros
 from .arrays import install_numpy_allocator as install_numpy_allocator, numpy_allocator as numpy_allocator
 from .context import Process as Process
+from .executor import ProcessPoolExecutor as ProcessPoolExecutor
 from .hive import Hive as Hive, default_hive as default_hive
 from .sharedctypes import Array as Array, RawArray as RawArray, RawValue as RawValue, Value as Value
 
 def Queue(maxsize: int = 0) -> queues.Queue[Any]: ...
 def SimpleQueue() -> queues.SimpleQueue[Any]: ...
+def Pool(processes: int | None = None, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = (),
+         maxtasksperchild: int | None = None) -> pool.Pool: ...
 def get_context(method: str | None = None) -> context.BaseContext: ...
 
 _OnOwnerDied = Literal['warn', 'raise', 'ignore']

@@ -23,6 +23,28 @@ def _new(shape, dtype, zero, hive):
     return numpy.asarray(_core.Array(default_hive() if hive is None else hive, shape, dtype.name, zero))
 
 
+def _reduce_ndarray(array):
+    """How skep pickles an ndarray: as NumPy does, but elements with times in them, which no buffer can describe, as bytes with a dtype."""
+    dtype = array.dtype
+    if dtype.kind in 'MmV' and not dtype.hasobject and array.size and _has_times(dtype):
+        if array.flags.c_contiguous:
+            return _restore_ndarray, (array.reshape(-1).view('u1'), dtype, array.shape, False)
+        if array.flags.f_contiguous:
+            return _restore_ndarray, (array.T.reshape(-1).view('u1'), dtype, array.T.shape, True)
+    return array.__reduce_ex__(5)
+
+
+def _has_times(dtype):
+    if dtype.fields:
+        return any(_has_times(field[0].base) for field in dtype.fields.values())
+    return dtype.kind in 'Mm'
+
+
+def _restore_ndarray(raw, dtype, shape, reversed_axes):
+    array = raw.view(dtype).reshape(shape)
+    return array.T if reversed_axes else array
+
+
 def empty(shape, dtype=float, *, hive=None):
     """An array with undefined contents.  MemoryError: the hive is full.  Cost: fast while warm memory is there."""
     return _new(shape, dtype, False, hive)

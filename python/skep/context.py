@@ -96,9 +96,9 @@ class BaseContext(_standard.BaseContext):
         return Array(typecode_or_type, size_or_initializer, lock=lock)
 
     def Pool(self, processes=None, initializer=None, initargs=(), maxtasksperchild=None):
-        """The standard library's pool; its workers are members of the hive, so tasks may carry queues of skep."""
-        from multiprocessing.pool import Pool
-        return Pool(processes, initializer, initargs, maxtasksperchild, context=_StandardQueues(self.get_context()))
+        """A skep.pool.Pool."""
+        from .pool import Pool
+        return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
 
     def get_context(self, method=None):
         """The context of a start method; None: this one.  ValueError: no such method."""
@@ -110,23 +110,6 @@ class BaseContext(_standard.BaseContext):
             raise ValueError('cannot find context for %r' % method) from None
         context._check_available()
         return context
-
-
-class _StandardQueues:
-    """A context whose SimpleQueue is the standard library's, for its pool: workers end when the pipe of their parent does.
-
-    Its locks too: the pool kills workers that hold one.
-    """
-
-    def __init__(self, context):
-        self._context = context
-
-    def SimpleQueue(self):
-        from multiprocessing.queues import SimpleQueue
-        return SimpleQueue(ctx=multiprocessing.get_context(self._context.get_start_method()))
-
-    def __getattr__(self, name):
-        return getattr(self._context, name)
 
 
 class ForkProcess(_standard.ForkProcess):

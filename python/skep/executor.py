@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ProcessPoolExecutor: concurrent.futures over a crew of workers.
+
+It is a concurrent.futures.Executor, and its futures are concurrent.futures.Future, so wait() and as_completed() of the
+standard library take them.  Against concurrent.futures.ProcessPoolExecutor:
+
+* a worker that dies takes its own task with it, not the executor: that future fails with WorkerDied (a BrokenProcessPool),
+  the others go on; all is lost (BrokenProcessPool) only when workers cannot be started or the initializer raises;
+* a future can be cancelled until a worker has taken it, not only until it is near the head of the queue;
+* submit_with(retries=n)(fn, ...) runs a task again when its worker died; map() takes retries=n;
+* map() copies a large array that occurs in several calls once; arrays of skep.empty() and its like go by reference.
+"""
+import functools
+import itertools
+import os
+import threading
+import time
+import weakref
+
+from collections import deque
+from concurrent.futures import Executor, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures.process import BrokenProcessPool, _ExceptionWithTraceback
+
+from . import _crew
+from ._crew import WorkerDied
+
+__all__ = ['ProcessPoolExecutor', 'BrokenProcessPool', 'WorkerDied']
+
+_executors = weakref.WeakSet()
+_at_exit = False
+
+
+class _Future(Future):
+    """A future whose task can be taken out of the queue again."""
+
+    _executor = _number = None
+
+    # Who waits for a result takes the results of all.  Only for callbacks, and for wait() and as_completed(), which look at
+    # _waiters, a thread does it in the background.
+
+    @property
+    def _waiters(self):
+        self._watch()
+        return self._waiting
+
+    @_waiters.setter
+    def _waiters(self, waiters):
+        self._waiting = waiters
+
+    def _watch(self):
+        executor = self._executor
+        if executor is not None and self._state == 'PENDING':
+            self._job.background = True
+            executor._crew.watch([self._number])
+
+    def add_done_callback(self, fn):
+        super().add_done_callback(fn)
+        self._watch()
+
+    def done(self):
+        executor = self._executor
+        if executor is not None and not super().done():
+            executor._crew.poll()
+        return super().done()
+
+    def result(self, timeout=None):
+        self._wait(timeout)
+        return super().result(0 if timeout is not None else None)
+
+    def exception(self, timeout=None):
+        self._wait(timeout)
+        return super().exception(0 if timeout is not None else None)
+
+    def _wait(self, timeout):
+        executor = self._executor
+        if executor is not None:
+            executor._crew.wait(super().done, timeout)
+
+    def cancel(self):
+        executor = self._executor
+        if executor is not None and not self.done() and not executor._take_back([self]):
+            return False
+        return self._cancel()
+
+    def _cancel(self):
+        """No worker has it or will have it."""
+        cancelled = super().cancel()
+        if cancelled and self._state == 'CANCELLED':
+            self.set_running_or_notify_cancel()
+        return cancelled
+
+    def running(self):
+        executor = self._executor
+        return executor is not None and not self.done() and executor._crew.is_at_work(self._number)
+
+
+class _Call(_crew.Job):
+    """What becomes of one call, or of several that were sent together (index: which)."""
+
+    def __init__(self, futures, function, retries):
+        self.background = False
+        self.futures, self.retries = futures, retries
+        self.called = getattr(function, '__qualname__', None) or repr(function)
+
+    def describe(self, index):
+        return f'{self.called}()' if len(self.futures) == 1 else f'{self.called}() of map, part {index}'
+
+    def renumbered(self, index, number):
+        self.futures[index]._number = number
+
+    def _settle(self, index, ok, value):
+        future, self.futures[index] = self.futures[index], None
+        future._executor = None
+        if not future.set_running_or_notify_cancel():
+            return
+        if ok:
+            future.set_result(value)
+        else:
+            future.set_exception(value)
+
+    def _abandon(self, error):
+        for index, future in enumerate(self.futures):
+            if future is not None and not future.done():
+                self._settle(index, False, BrokenProcessPool(str(error)))
+
+
+class ProcessPoolExecutor(Executor):
+    """Workers that run submitted calls; the arguments are those of concurrent.futures.ProcessPoolExecutor.
+
+    Workers are started when the first call is submitted.  mp_context None: the default context of skep.
+    """
+
+    def __init__(self, max_workers=None, mp_context=None, initializer=None, initargs=(), *, max_tasks_per_child=None):
+        if max_workers is None:
+            max_workers = os.cpu_count() or 1
+        if max_workers <= 0:
+            raise ValueError('max_workers must be greater than 0')
+        if initializer is not None and not callable(initializer):
+            raise TypeError('initializer must be a callable')
+        if max_tasks_per_child is not None:
+            if not isinstance(max_tasks_per_child, int):
+                raise TypeError('max_tasks_per_child must be an integer')
+            if max_tasks_per_child <= 0:
+                raise ValueError('max_tasks_per_child must be >= 1')
+        if mp_context is None:
+            from . import context as contexts
+            mp_context = contexts._default_context.get_context('spawn' if max_tasks_per_child is not None else None)
+        if max_tasks_per_child is not None and mp_context.get_start_method(allow_none=False) == 'fork':
+            raise ValueError("max_tasks_per_child is incompatible with the 'fork' multiprocessing start method; supply a different mp_context.")
+        self._max_workers, self._mp_context = max_workers, mp_context
+        self._initializer, self._initargs, self._max_tasks_per_child = initializer, initargs, max_tasks_per_child
+        self._lock = threading.Lock()
+        self._crew = None
+        self._shut_down = False
+
+    def _started(self):
+        """The crew; self._lock is held."""
+        if self._shut_down:
+            raise RuntimeError('cannot schedule new futures after shutdown')
+        if _at_exit:
+            raise RuntimeError('cannot schedule new futures after interpreter shutdown')
+        if self._crew is None:
+            self._crew = _crew.Crew(self._mp_context, self._max_workers, self._initializer, self._initargs, self._max_tasks_per_child,
+                                    wrap=_ExceptionWithTraceback, caught=BaseException)
+            _executors.add(self)
+            weakref.finalize(self, self._crew.close)
+        return self._crew
+
+    @property
+    def _processes(self):
+        """{pid: worker process}; None once all have ended."""
+        workers = list(self._crew.workers) if self._crew is not None else []
+        return None if self._shut_down and not workers else {worker.pid: worker for worker in workers}
+
+    @property
+    def _broken(self):
+        """Why nothing can be done any more, as a text, or False."""
+        return str(self._crew.error) if self._crew is not None and self._crew.error is not None else False
+
+    def submit(self, fn, /, *args, **kwargs):
+        """fn(*args, **kwargs) in a worker; a Future."""
+        return self._submit(0, fn, args, kwargs)
+
+    def submit_with(self, *, retries):
+        """submit() for tasks that are run again, up to `retries` times, when their worker dies."""
+        return lambda fn, /, *args, **kwargs: self._submit(retries, fn, args, kwargs)
+
+    def _submit(self, retries, fn, args, kwargs):
+        future = _Future()
+        with self._lock:
+            crew = self._started()
+            crew.check()
+            try:
+                function = crew.function(fn)
+                job = _Call([future], fn, retries)
+                if kwargs:
+                    numbers = crew.put(job, function, _crew.CALL_WITH_KEYWORDS, [(args, kwargs)])
+                else:
+                    numbers = crew.put(job, function, _crew.CALL, [args])
+            except Exception as error:  # of pickle, or the hive is full: it is the future's, as it always was
+                future.set_running_or_notify_cancel()
+                future.set_exception(error)
+            else:
+                self._belongs(future, job, numbers[0])
+        return future
+
+    def _belongs(self, future, job, number):
+        future._number, future._job, future._executor = number, job, self
+        if future._state not in ('PENDING', 'RUNNING'):
+            future._executor = None  # settled meanwhile
+
+    def map(self, fn, *iterables, timeout=None, chunksize=1, buffersize=None, retries=0):
+        """An iterator over fn(*items) for each tuple of items, in order; at most buffersize results wait at a time (None: any number)."""
+        if chunksize < 1:
+            raise ValueError('chunksize must be >= 1.')
+        if buffersize is not None and (not isinstance(buffersize, int) or buffersize < 1):
+            raise ValueError('buffersize must be None or > 0')
+        deadline = None if timeout is None else time.monotonic() + timeout
+        chunks = _chunks(zip(*iterables), chunksize)
+        with self._lock:
+            function = self._started().function(fn)
+        send = functools.partial(self._send_chunks, fn, function, retries)
+        futures = deque(send(list(itertools.islice(chunks, buffersize))))
+        return _results(futures, deadline, send if buffersize is not None else None, chunks, self._take_back)
+
+    def _send_chunks(self, fn, function, retries, chunks):
+        """Futures of lists of results."""
+        if not chunks:
+            return []
+        futures = [_Future() for _ in chunks]
+        with self._lock:
+            crew = self._started()
+            job = _Call(list(futures), fn, retries)
+            for future, number in zip(futures, crew.put(job, function, _crew.STARMAP, chunks)):
+                self._belongs(future, job, number)
+        return futures
+
+    def _take_back(self, futures):
+        """Take calls out of the queue again; those that no worker had taken are returned.  Cost: a look at all calls that wait."""
+        by_number = {future._number: future for future in futures if not future.done()}
+        if not by_number:
+            return []
+        with self._lock:
+            found = self._crew.take_back(by_number)
+        return [by_number[number] for number in found]
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        """No more calls; waits until what was submitted is done and the workers have ended, unless wait=False."""
+        with self._lock:
+            self._shut_down = True
+            crew = self._crew
+        if crew is None:
+            return
+        if cancel_futures:
+            calls = [(number, entry[0], entry[1]) for number, entry in list(crew._open.items())]
+            by_number = {number: call.futures[index] for number, call, index in calls}
+            for number in crew.take_back(by_number):
+                future = by_number[number]
+                if future is not None:
+                    future._cancel()
+        crew.close()
+        if wait:
+            crew.join()
+
+    def terminate_workers(self):
+        """End the workers at once (SIGTERM); calls that are not done fail with BrokenProcessPool."""
+        self._end('terminate')
+
+    def kill_workers(self):
+        """End the workers at once (SIGKILL); calls that are not done fail with BrokenProcessPool."""
+        self._end('kill')
+
+    def _end(self, how):
+        with self._lock:
+            self._shut_down = True
+            crew = self._crew
+        if crew is not None:
+            for worker in list(crew.workers) if how == 'kill' else ():
+                worker.kill()
+            crew.terminate()
+            crew.join()
+
+
+def _chunks(tuples, size):
+    return iter(lambda: list(itertools.islice(tuples, size)), [])
+
+
+def _results(futures, deadline, send, chunks, take_back):
+    """What map() returns; what is not yet done is cancelled when nobody wants it any more."""
+    try:
+        while futures:
+            future = futures.popleft()
+            try:
+                values = future.result() if deadline is None else future.result(deadline - time.monotonic())
+            except FutureTimeoutError:
+                futures.append(future)
+                raise
+            del future
+            if send is not None:
+                futures.extend(send(list(itertools.islice(chunks, 1))))
+            values.reverse()
+            while values:
+                yield values.pop()
+    finally:
+        for future in take_back(futures):
+            future._cancel()
+
+
+def _wait_for_all():
+    """At the interpreter's end: what was submitted is done first."""
+    global _at_exit
+    _at_exit = True
+    for executor in list(_executors):
+        executor.shutdown(wait=True)
+
+
+def _after_fork_in_child():
+    _executors.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+threading._register_atexit(_wait_for_all)  # before the threads of the interpreter are gone, as concurrent.futures does it
