@@ -507,6 +507,41 @@ static PyObject *queue_fileno(PyObject *self, PyObject *unused)
         return PyLong_FromLong(fd);
 }
 
+static int attempt_space(void *pointer, skep_deadline deadline)
+{
+        return skep_queue_poll_space(pointer, deadline);
+}
+
+PyDoc_STRVAR(wait_space_doc, "_wait_space(timeout)\n--\n\nWait until a put would find space, or the queue is closed.  False: the time ran out.");
+static PyObject *queue_wait_space(PyObject *self, PyObject *timeout)
+{
+        skep_queue *queue = open_handle(self);
+        struct patience patience;
+        int result;
+
+        if (!queue || patience_from(NULL, timeout, &patience) < 0)
+                return NULL;
+        result = wait_for(attempt_space, queue, &patience, false);
+        if (result != 0 && result != -ETIMEDOUT)
+                return raise_result(as_queue(self)->state, result, NULL, 0);
+        return PyBool_FromLong(result == 0);
+}
+
+PyDoc_STRVAR(space_fileno_doc, "_space_fileno()\n--\n\nDescriptor that is readable while a put would find space, or the queue is shut down.");
+static PyObject *queue_space_fileno(PyObject *self, PyObject *unused)
+{
+        skep_queue *queue = open_handle(self);
+        int fd;
+
+        (void)unused;
+        if (!queue)
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        fd = skep_queue_space_fd(queue);
+        Py_END_ALLOW_THREADS
+        return fd < 0 ? raise_result(as_queue(self)->state, fd, NULL, 0) : PyLong_FromLong(fd);
+}
+
 static PyObject *queue_get_closed(PyObject *self, void *unused)
 {
         skep_queue *queue = as_queue(self)->queue;
@@ -559,6 +594,8 @@ static PyMethodDef queue_methods[] = {
         {"close", queue_close, METH_NOARGS, close_doc},
         {"shutdown", queue_shutdown, METH_NOARGS, shutdown_doc},
         {"fileno", queue_fileno, METH_NOARGS, fileno_doc},
+        {"_wait_space", queue_wait_space, METH_O, wait_space_doc},
+        {"_space_fileno", queue_space_fileno, METH_NOARGS, space_fileno_doc},
         {NULL, NULL, 0, NULL},
 };
 

@@ -63,8 +63,7 @@ static int taken_wait(skep_queue *queue, struct skep_agent *agent, struct taken 
                 int result = taken_claim(queue, agent, ret_taken);
                 if (result != -EAGAIN)
                         return result;
-                if (queue->watch)
-                        watch_rearm(queue);
+                watch_rearm(queue->watch);
                 int waited = queue_wait(queue, agent, &queue->shared->not_empty, queue_is_ready, deadline);
                 if (wait_interrupted(waited))
                         return waited;
@@ -293,8 +292,7 @@ int skep_queue_poll(skep_queue *queue, skep_deadline deadline)
         struct skep_agent *agent;
         int result = agent_self(queue->hive, &agent);
         while (result == 0 && !queue_is_ready(queue)) {
-                if (queue->watch)
-                        watch_rearm(queue);
+                watch_rearm(queue->watch);
                 result = queue_wait(queue, agent, &queue->shared->not_empty, queue_is_ready, deadline);
         }
         return result;

@@ -50,7 +50,7 @@ struct skep_queue {
         uint32_t waits;
         uint32_t open; /* rings[] known: bit per segment */
         struct ring rings[QUEUE_SEGMENTS];
-        struct queue_watch *watch; /* watch.c */
+        struct queue_watch *watch, *space_watch; /* watch.c */
         pthread_mutex_t mutex;     /* over rings */
 };
 
@@ -87,8 +87,8 @@ bool queue_has_space(skep_queue *queue);
 /* Is something to get, by anybody, or is the queue closed? */
 bool queue_is_ready(skep_queue *queue);
 
-/* After a get that found the queue empty. */
-void watch_rearm(skep_queue *queue);
+/* After a get that found the queue empty, of its watch, or a put that found it full, of its space_watch.  NULL: nothing. */
+void watch_rearm(struct queue_watch *watch);
 void watch_end(skep_queue *queue);
 extern uint32_t watch_group_max; /* queues to a watcher; tests lower it */
 
