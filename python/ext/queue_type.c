@@ -290,8 +290,10 @@ static PyObject *queue_put_many(PyObject *self, PyObject *const *args, Py_ssize_
         Py_ssize_t done = 0, length;
         bool failed = false;
 
-        if (parse_waiting(as_queue(self)->state, "put_many", args, count, names, 1, &patience) < 0 || !open_handle(self))
+        if (parse_waiting(as_queue(self)->state, "put_many", args, count, names, 1, &patience) < 0 || !open_handle(self)) {
+                tell_count(0);
                 return NULL;
+        }
         items = PySequence_Tuple(args[0]); /* a tuple of our own: pickling may run code that changes a list */
         if (!items)
                 return NULL;

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """multiprocessing on crash-safe, zero-copy shared memory: `import skep as mp`.
 
-Every public name of multiprocessing is here and means the same.  Queue, SimpleQueue, Pipe, locks and the other objects of
-synchronisation, Value and Array are skep's own; the others are still the standard library's, bound to skep's contexts:
-JoinableQueue, Pool, Manager.
+Every public name of multiprocessing is here and means the same.  Queues, Pipe, locks and the other objects of synchronisation,
+Value and Array are skep's own; the others are still the standard library's, bound to skep's contexts: Pool, Manager.
 
 New: arrays born in shared memory (empty, zeros, ones, full, array, asarray), Hive, RWLock, Once; HiveError, GoneError,
 OwnerDiedError, OwnerDiedWarning.
