@@ -200,21 +200,21 @@ class JoinableQueue(Queue):
         done = 0
         while done < len(items):
             some = items[done:done + _RUN]
+            taken = number = len(some)
             counted = full = None
-            taken = len(some)
             try:
-                counted = count(len(some))
+                counted = count(number)
                 put_many(some, False)
             except BaseException as error:
                 # A handler of signals raises between two calls: without a `count` what had been called was done.
-                taken = getattr(error, 'count', 0 if counted is None else taken)
+                taken = getattr(error, 'count', 0 if counted is None else number)
                 error.count = done + taken
                 if not block or not isinstance(error, Full):
                     raise
                 full = error
             finally:
-                if taken < len(some):
-                    count(taken - len(some))
+                if taken < number:
+                    count(taken - number)
             done += taken
             if full and not self._wait_space(None if end is None else end - time.monotonic()):
                 raise full

@@ -2,8 +2,9 @@
 /*
  * watch.c - descriptors for poll, select and epoll: a thread of this process waits on the event counts for them.
  *
- * One thread, a watcher, serves up to 127 descriptors of a hive, each for messages or for space of a queue: it waits on all their event counts at once, and on a control word
- * that changes when it has to look again.  Where the kernel cannot wait on many words each queue has a watcher of its own.
+ * One thread, a watcher, serves up to 127 descriptors of a hive, each for messages or for space of a queue: it waits on all
+ * their event counts at once, and on a control word that changes when it has to look again.  Where the kernel cannot wait on many
+ * words each descriptor has a watcher of its own.
  *
  *   resting   descriptor   left by
  *   0         clear        the watcher, which finds the queue ready
