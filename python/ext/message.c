@@ -5,11 +5,12 @@
  *   object                                     message   the receiver gets
  *   bytes                                      BYTES     bytes
  *   numpy.ndarray in the queue's hive          ARRAY     the same memory: made by skep, or through its allocator
+ *     ... read-only, or of other elements      PICKLE    the same memory (pickle.c, skep.arrays)
  *   numpy.ndarray elsewhere, plain elements    ARRAY     memory of its own: copied once, into the hive
  *   everything else                            PICKLE    what pickle makes of it
  *
  * An ndarray goes by pickle if it has no elements, or elements that a hive does not know (structures, text, foreign byte
- * order), or more dimensions than a slot can describe.
+ * order), or more dimensions than a slot can describe.  What is pickled may still be a reference (pickle.c).
  */
 #include "state.h"
 
@@ -74,28 +75,28 @@ static int numpy_adopt(struct core_state *state, PyObject *numpy)
         PyObject *ndarray = PyObject_GetAttrString(numpy, "ndarray");
         PyObject *asarray = PyObject_GetAttrString(numpy, "asarray");
         PyObject *copyto = PyObject_GetAttrString(numpy, "copyto");
+        PyObject *recarray = PyObject_GetAttrString(numpy, "recarray");
 
-        if (!ndarray || !asarray || !copyto) {
+        if (!ndarray || !asarray || !copyto || !recarray) {
                 Py_XDECREF(ndarray);
                 Py_XDECREF(asarray);
                 Py_XDECREF(copyto);
+                Py_XDECREF(recarray);
                 return -1;
         }
         Py_XSETREF(state->ndarray, ndarray);
         Py_XSETREF(state->numpy_asarray, asarray);
         Py_XSETREF(state->numpy_copyto, copyto);
+        Py_XSETREF(state->recarray, recarray);
         return 0;
 }
 
-static bool is_ndarray(struct core_state *state, PyObject *object)
+bool message_numpy(struct core_state *state)
 {
-        PyTypeObject *type = Py_TYPE(object);
         PyObject *name, *numpy;
 
         if (state->ndarray)
-                return (PyObject *)type == state->ndarray;
-        if (strcmp(type->tp_name, "numpy.ndarray") != 0)
-                return false;
+                return true;
         name = PyUnicode_InternFromString("numpy");
         numpy = name ? PyImport_GetModule(name) : NULL;
         if (numpy && numpy_adopt(state, numpy) < 0)
@@ -103,7 +104,14 @@ static bool is_ndarray(struct core_state *state, PyObject *object)
         PyErr_Clear(); /* numpy half imported: then it is an object like any other */
         Py_XDECREF(numpy);
         Py_XDECREF(name);
-        return state->ndarray && (PyObject *)type == state->ndarray;
+        return state->ndarray != NULL;
+}
+
+static bool is_ndarray(struct core_state *state, PyObject *object)
+{
+        if (!state->ndarray && (strcmp(Py_TYPE(object)->tp_name, "numpy.ndarray") != 0 || !message_numpy(state)))
+                return false;
+        return (PyObject *)Py_TYPE(object) == state->ndarray;
 }
 
 skep_array *message_array_beneath(struct core_state *state, PyObject *ndarray, PyObject **ret_hive)
@@ -112,7 +120,7 @@ skep_array *message_array_beneath(struct core_state *state, PyObject *ndarray, P
         struct array_object *found = NULL;
 
         Py_INCREF(object);
-        while (is_ndarray(state, object)) {
+        while (message_numpy(state) && PyObject_TypeCheck(object, (PyTypeObject *)state->ndarray)) {
                 PyObject *base = PyObject_GetAttr(object, state->name_base);
 
                 owner = object; /* borrowed: ndarray keeps it */
@@ -261,13 +269,15 @@ static int put_copied(struct core_state *state, skep_queue *queue, PyObject *hiv
 }
 
 /* @return 0; -1 with an exception; NOT_AS_ARRAY */
-static int put_ndarray(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *ndarray, const struct patience *patience)
+static int put_ndarray(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *ndarray, enum copying copying,
+                       const struct patience *patience)
 {
         PyObject *beneath_hive;
         skep_array *beneath;
         Py_buffer view;
         uint32_t element;
         int result = NOT_AS_ARRAY;
+        bool shared;
 
         if (PyObject_GetBuffer(ndarray, &view, PyBUF_FULL_RO) < 0) {
                 PyErr_Clear(); /* elements without a format, such as datetime64 */
@@ -276,9 +286,10 @@ static int put_ndarray(struct core_state *state, skep_queue *queue, PyObject *hi
         element = element_from_format(view.format);
         if (element && view.len > 0 && view.ndim <= SKEP_ARRAY_DIMENSION_MAX && view.itemsize == (Py_ssize_t)skep_element_bytes(element)) {
                 beneath = message_array_beneath(state, ndarray, &beneath_hive);
-                if (beneath && skep_array_hive(beneath) == skep_queue_hive(queue))
+                shared = beneath && skep_array_hive(beneath) == skep_queue_hive(queue) && copying != COPY_ALWAYS;
+                if (shared && !view.readonly) /* a message of kind ARRAY cannot say that it is read-only */
                         result = put_shared(state, queue, beneath, &view, element, patience);
-                if (result == NOT_AS_ARRAY)
+                else if (!shared && copying != COPY_NEVER)
                         result = put_copied(state, queue, hive, ndarray, &view, element, patience);
         }
         PyBuffer_Release(&view);
@@ -319,17 +330,17 @@ static PyObject *load_array(struct core_state *state, PyObject *hive, const stru
 
 /* --- any object --- */
 
-int message_put(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *object, const struct patience *patience)
+int message_put(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *object, enum copying copying, const struct patience *patience)
 {
-        if (PyBytes_CheckExact(object))
+        if (PyBytes_CheckExact(object) && copying != COPY_NEVER)
                 return put_bytes(state, queue, object, patience);
         if (is_ndarray(state, object)) {
-                int result = put_ndarray(state, queue, hive, object, patience);
+                int result = put_ndarray(state, queue, hive, object, copying, patience);
 
                 if (result != NOT_AS_ARRAY)
                         return result;
         }
-        return pickle_put(state, queue, object, patience);
+        return pickle_put(state, queue, object, copying, patience);
 }
 
 PyObject *message_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan)

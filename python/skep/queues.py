@@ -104,6 +104,9 @@ class Queue(_Shared):
 
     put(obj, block=True, timeout=None), get(block=True, timeout=None), put_nowait, get_nowait, qsize, empty, full and
     close are those of multiprocessing.Queue: queue.Full and queue.Empty at the timeout, ValueError once closed.
+    What is shared and what is copied: arrays born in the hive (skep.arrays) are shared, by themselves or inside an object; all
+    else is copied once, and the receiver has his own.  put(array, copy=True) copies those too; put(array, copy=False) raises
+    ValueError or TypeError, which says why, if memory of arrays or buffers would be copied, or there is none to share.
     New: put_many(iterable), get_many(max), shutdown() (no more puts by anybody), fileno() for select, and for asyncio
     aget(), aput(obj) and `async for`.
     """
@@ -179,15 +182,15 @@ class JoinableQueue(Queue):
         super().__init__(maxsize, ctx=ctx)
         self._unfinished = _Unfinished(self.hive, 'q')
 
-    def put(self, obj, block=True, timeout=None):
+    def put(self, obj, block=True, timeout=None, *, copy=None):
         """As of Queue."""
-        self.put_many((obj,), block, timeout)
+        self.put_many((obj,), block, timeout, copy=copy)
 
     def put_nowait(self, obj):
         """put(obj, block=False)."""
         self.put_many((obj,), False)
 
-    def put_many(self, iterable, block=True, timeout=None):
+    def put_many(self, iterable, block=True, timeout=None, *, copy=None):
         """As of Queue.
 
         What is put is counted first, so that nobody finishes what is not counted yet, and counted back if it could not be
@@ -204,7 +207,7 @@ class JoinableQueue(Queue):
             counted = full = None
             try:
                 counted = count(number)
-                put_many(some, False)
+                put_many(some, False, copy=copy)
             except BaseException as error:
                 # A handler of signals raises between two calls: without a `count` what had been called was done.
                 taken = getattr(error, 'count', 0 if counted is None else number)

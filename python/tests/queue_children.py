@@ -56,7 +56,7 @@ def put_in_loop(queue, items):
 def answer_about_array(there, back):
     """What the receiver sees, and a change of the first element if it may be changed."""
     array = there.get()
-    back.put((array.dtype.str if array.dtype.names is None else array.dtype.descr, array.shape, array.flags.writeable, array.tolist()))
-    if array.flags.writeable and array.size:
-        array.reshape(-1)[0] = array.reshape(-1)[-1]
+    back.put((array.dtype, array.shape, array.flags.writeable, array.tobytes()))
+    if array.flags.writeable:
+        array[0] = array[-1]
     back.put('changed')
