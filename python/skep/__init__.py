@@ -8,7 +8,6 @@ New: arrays born in shared memory (empty, zeros, ones, full, array, asarray), Hi
 OwnerDiedError, OwnerDiedWarning.
 """
 import importlib as _importlib
-import importlib.util as _importlib_util
 
 from . import context
 from ._core import GoneError, HiveError, OwnerDiedError, OwnerDiedWarning, __version__
@@ -28,6 +27,9 @@ def __getattr__(name):
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     for package in (__name__, 'multiprocessing'):
         full_name = f'{package}.{name}'
-        if _importlib_util.find_spec(full_name):
+        try:
             return _importlib.import_module(full_name)
+        except ModuleNotFoundError as error:
+            if error.name != full_name:
+                raise
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
