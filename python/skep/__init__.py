@@ -11,14 +11,14 @@ import importlib as _importlib
 
 from . import context
 from ._core import GoneError, HiveError, OwnerDiedError, OwnerDiedWarning, __version__
-from .arrays import array, asarray, empty, full, install_numpy_allocator, numpy_allocator, ones, zeros
+from .arrays import array, asarray, empty, from_dlpack, full, install_numpy_allocator, numpy_allocator, ones, zeros
 from .hive import Hive, default_hive
 
 _names = [name for name in dir(context._default_context) if not name.startswith('_')]
 globals().update((name, getattr(context._default_context, name)) for name in _names)
 
 __all__ = _names + ['GoneError', 'Hive', 'HiveError', 'OwnerDiedError', 'OwnerDiedWarning', 'array', 'asarray', 'default_hive',
-                    'empty', 'full', 'install_numpy_allocator', 'numpy_allocator', 'ones', 'zeros']
+                    'empty', 'from_dlpack', 'full', 'install_numpy_allocator', 'numpy_allocator', 'ones', 'zeros']
 
 
 def __getattr__(name):

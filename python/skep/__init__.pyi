@@ -6,7 +6,7 @@ from . import arrays as arrays, context as context, managers as managers, queues
 from . import sharedctypes as sharedctypes, synchronize as synchronize
 from ._core import (GoneError as GoneError, HiveError as HiveError, OwnerDiedError as OwnerDiedError,
                     OwnerDiedWarning as OwnerDiedWarning, __version__ as __version__)
-from .arrays import array as array, asarray as asarray, empty as empty, full as full, ones as ones, zeros as zeros
+from .arrays import array as array, asarray as asarray, empty as empty, from_dlpack as from_dlpack, full as full, ones as ones, zeros as zeros
 from .arrays import install_numpy_allocator as install_numpy_allocator, numpy_allocator as numpy_allocator
 from .context import Process as Process
 from .hive import Hive as Hive, default_hive as default_hive

@@ -15,7 +15,7 @@ import pickle
 from . import _core
 from .hive import default_hive
 
-__all__ = ['empty', 'zeros', 'ones', 'full', 'array', 'asarray', 'install_numpy_allocator', 'numpy_allocator']
+__all__ = ['empty', 'zeros', 'ones', 'full', 'array', 'asarray', 'from_dlpack', 'install_numpy_allocator', 'numpy_allocator']
 
 
 def _new(shape, dtype, zero, hive):
@@ -76,6 +76,12 @@ def asarray(obj, dtype=None, *, hive=None):
         if dtype is None or obj.dtype == numpy.dtype(dtype):
             return obj
     return array(obj, dtype, hive=hive)
+
+
+def from_dlpack(obj, *, hive=None):
+    """A copy, in the hive, of what offers __dlpack__() in memory of the processor; the way out is __dlpack__() of an array."""
+    import numpy
+    return array(numpy.from_dlpack(obj), hive=hive)
 
 
 # --- inside messages ------------------------------------------------------------------------------------------------------

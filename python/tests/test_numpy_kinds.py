@@ -220,3 +220,34 @@ def test_an_arrow_table_goes_out_of_band():
     arrow = pytest.importorskip('pyarrow')
     table = arrow.table({'a': numpy.arange(20000), 'b': ['x'] * 20000})
     assert through(table).equals(table)
+
+
+DLPACK = ['int8', 'uint16', 'int32', 'uint64', 'float16', 'float32', 'float64', 'complex64', 'complex128']
+
+
+@pytest.mark.parametrize('dtype', DLPACK)
+def test_dlpack_out_and_in(dtype):
+    array = _core.Array(skep.default_hive(), (3, 4), dtype)
+    array = array.view(array.offset, (3, 2), (4 * array.nbytes // 12, 2 * array.nbytes // 12))
+    assert array.__dlpack_device__() == (1, 0)
+    seen = numpy.from_dlpack(array)
+    assert seen.shape == (3, 2) and seen.dtype == dtype and address(seen) == address(array)
+    numpy.asarray(array)[1, 1] = 7
+    del array
+    assert seen[1, 1] == 7 and seen.sum() == 7  # the capsule keeps the memory
+    again = skep.from_dlpack(seen.copy())
+    assert equal(again, seen) and again.dtype == dtype and _core.array_beneath(again) is not None
+    assert not numpy.shares_memory(again, seen)
+
+
+@pytest.mark.parametrize('dtype', ['bool', *DLPACK])
+def test_the_array_interface_says_what_the_buffer_says(dtype):
+    array = _core.Array(skep.default_hive(), (2, 0 if dtype == 'bool' else 3), dtype)
+
+    class Interface:
+        __array_interface__ = array.__array_interface__
+
+    seen, ours = numpy.asarray(Interface), numpy.asarray(array)
+    assert seen.dtype == ours.dtype == dtype and seen.shape == ours.shape and seen.strides == ours.strides == array.strides
+    assert address(seen) == address(ours) or not seen.size
+    assert seen.flags.writeable
