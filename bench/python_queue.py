@@ -28,10 +28,10 @@ def rate(process, produce, consume, count):
     return (count - 1) * 1e3 / board.delays()[0]
 
 
-def one_by_one(put, get):
+def one_by_one(put, get, message=MESSAGE):
     def produce(count):
         for _ in range(count):
-            put(MESSAGE)
+            put(message)
 
     def consume(count):
         for _ in range(count):
@@ -71,6 +71,33 @@ def pipe_rate(count):
     return rate(standard.Process, *one_by_one(writer.send_bytes, reader.recv_bytes), count)
 
 
+def many_rate(process, queue, count):
+    """Two producers, two consumers, each with that many messages; from the first put to the last get."""
+    gate, ended = standard.Barrier(4), standard.RawArray("q", 4)
+
+    def produce(index):
+        gate.wait()
+        ended[index] = time.monotonic_ns()
+        for _ in range(count):
+            queue.put(MESSAGE)
+
+    def consume(index):
+        gate.wait()
+        for _ in range(count):
+            queue.get()
+        ended[index] = time.monotonic_ns()
+
+    children = [process(target=consume if index < 2 else produce, args=(index,)) for index in range(4)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+        if child.exitcode != 0:
+            child.kill()
+            raise RuntimeError(f"a child ended with {child.exitcode}")
+    return 2 * count * 1e3 / (max(ended[0:2]) - min(ended[2:4]))
+
+
 def round_trip(process, put, get, server_put, server_get, count):
     """Microseconds there and back."""
     def server():
@@ -107,6 +134,13 @@ def main():
         "skep": lambda: skep_rate(400000), "multiprocessing.Queue": lambda: queue_rate(60000), "multiprocessing.Pipe": lambda: pipe_rate(80000)})
     rounds.compete("Python messages 1->1 many", "64 B bytes, runs of 64, pinned to cores 0 and 1", "M/s", 5,
                    {"skep": lambda: skep_rate_many(RUN * 15000)})
+    there, usual = skep.Queue(1024), standard.Queue()
+    rounds.compete("Python tuples 1->1", "small tuple, pinned to cores 0 and 1", "M/s", 5, {
+        "skep": lambda: rate(skep.Process, *one_by_one(there.put, there.get, TUPLE), 200000),
+        "multiprocessing.Queue": lambda: rate(standard.Process, *one_by_one(usual.put, usual.get, TUPLE), 60000)})
+    rounds.compete("Python messages 2->2", "64 B bytes, two producers, two consumers, not pinned", "M/s", 5, {
+        "skep": lambda: many_rate(skep.Process, skep.Queue(1024), 100000),
+        "multiprocessing.Queue": lambda: many_rate(standard.Process, standard.Queue(), 20000)})
     rounds.compete("Python round trip", "small tuple, pinned to cores 0 and 1", "us", 5, {
         "skep": lambda: skep_trip(20000), "multiprocessing.Queue": lambda: queue_trip(2000), "multiprocessing.Pipe": lambda: pipe_trip(2000)})
 

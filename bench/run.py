@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
 C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "hive"]
-PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync", "python_pool"]
+PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync", "python_start", "python_pool"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
@@ -62,6 +62,8 @@ TARGETS = [
     ("Python messages 1->1", "one by one", "min", 2.5, "multiprocessing.Queue"),
     ("Python messages 1->1", "one by one", "min", 2.5, "multiprocessing.Pipe"),
     ("Python messages 1->1 many", "", "min", 6, None),
+    ("Python tuples 1->1", "", "share", 5, "multiprocessing.Queue"),
+    ("Python messages 2->2", "", "share", 5, "multiprocessing.Queue"),
     ("Python round trip", "", "max", 6, "multiprocessing.Queue"),
     ("Python round trip", "", "max", 6, "multiprocessing.Pipe"),
     ("Python Pool.map of no-ops", "chunksize 1", "share", 5, "multiprocessing.Pool"),
@@ -88,6 +90,11 @@ TARGETS = [
     ("Python array from a list", "", "faster", 1, "array.array"),
     ("Python event ping-pong", "", "times", 1.15, "bare futex"),
     ("Python condition ping-pong", "", "times", 1.15, "bare futex"),
+    ("Python import", "", "times", 1.3, "multiprocessing"),
+    ("Python process start + join", "fork", "times", 1.0, "multiprocessing"),
+    ("Python process start + join", "spawn", "times", 1.0, "multiprocessing"),
+    ("Python program put -> read", "only the import changed", "faster", 20, "multiprocessing"),
+    ("Python program put -> read", "with the allocator", "faster", 1000, "multiprocessing"),
 ]
 
 

@@ -182,6 +182,9 @@ SKEP_API SKEP_NODISCARD int skep_queue_poll(skep_queue *queue, skep_deadline dea
  */
 SKEP_API SKEP_NODISCARD int skep_queue_poll_any(skep_queue *const *queues, size_t count, skep_deadline deadline);
 
+/** Wait until a put would find space, or that the queue is closed. @return as skep_queue_poll() */
+SKEP_API SKEP_NODISCARD int skep_queue_poll_space(skep_queue *queue, skep_deadline deadline);
+
 /** Drop all messages that are there now. @param ret_count  may be NULL @return 0; -EUSERS */
 SKEP_API int skep_queue_drain(skep_queue *queue, uint64_t *ret_count);
 
@@ -200,6 +203,9 @@ SKEP_API int skep_queue_is_closed(const skep_queue *queue);
  * @return descriptor >= 0, borrowed, valid until the handle ends; -EMFILE; -ENOMEM; -EAGAIN no thread
  */
 SKEP_API SKEP_NODISCARD int skep_queue_fd(skep_queue *queue);
+
+/** Another one, readable while a put would find space or the queue is closed; a put that finds it full makes it unreadable again. */
+SKEP_API SKEP_NODISCARD int skep_queue_space_fd(skep_queue *queue);
 
 SKEP_END
 #endif

@@ -16,6 +16,15 @@ static const char *const formats[SKEP_ELEMENT_COUNT] = {
         [SKEP_ELEMENT_C64] = "Zf", [SKEP_ELEMENT_C128] = "Zd",
 };
 
+/* As __array_interface__ writes them. */
+static const char *const typestrs[SKEP_ELEMENT_COUNT] = {
+        [SKEP_ELEMENT_BOOL] = "|b1", [SKEP_ELEMENT_I8] = "|i1",  [SKEP_ELEMENT_U8] = "|u1",  [SKEP_ELEMENT_I16] = "<i2",
+        [SKEP_ELEMENT_U16] = "<u2",  [SKEP_ELEMENT_I32] = "<i4", [SKEP_ELEMENT_U32] = "<u4", [SKEP_ELEMENT_I64] = "<i8",
+        [SKEP_ELEMENT_U64] = "<u8",  [SKEP_ELEMENT_F16] = "<f2", [SKEP_ELEMENT_F32] = "<f4", [SKEP_ELEMENT_F64] = "<f8",
+        [SKEP_ELEMENT_C64] = "<c8",  [SKEP_ELEMENT_C128] = "<c16",
+};
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "typestrs");
+
 uint32_t element_from_format(const char *format)
 {
         if (!format)
@@ -247,6 +256,46 @@ static PyObject *array_get_shape(PyObject *self, void *strides)
         return tuple;
 }
 
+static PyObject *array_get_interface(PyObject *self, void *unused)
+{
+        const skep_array *array = as_array(self)->array;
+        PyObject *shape = array_get_shape(self, NULL), *strides = array_get_shape(self, (void *)1), *interface = NULL;
+
+        (void)unused;
+        if (shape && strides)
+                interface = Py_BuildValue("{s:i,s:s,s:O,s:O,s:(NO)}", "version", 3, "typestr", typestrs[skep_array_element(array)], "shape", shape,
+                                          "strides", strides, "data", PyLong_FromVoidPtr(skep_array_data(array)), Py_False);
+        Py_XDECREF(shape);
+        Py_XDECREF(strides);
+        return interface;
+}
+
+/* DLPack's structures are NumPy's business: its capsule keeps an ndarray, that keeps this, and this the hive. */
+PyDoc_STRVAR(dlpack_doc, "__dlpack__(**options)\n--\n\nA DLPack capsule of the same memory, made by NumPy; options are those of ndarray.__dlpack__().");
+static PyObject *array_dlpack(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+        PyObject *numpy = PyImport_ImportModule("numpy"), *seen = NULL, *method = NULL, *capsule = NULL;
+
+        if (numpy)
+                seen = PyObject_CallMethod(numpy, "asarray", "O", self);
+        if (seen)
+                method = PyObject_GetAttrString(seen, "__dlpack__");
+        if (method)
+                capsule = PyObject_Call(method, args, kwargs);
+        Py_XDECREF(method);
+        Py_XDECREF(seen);
+        Py_XDECREF(numpy);
+        return capsule;
+}
+
+PyDoc_STRVAR(dlpack_device_doc, "__dlpack_device__()\n--\n\n(1, 0): memory of the processor (DLPack, enum DLDeviceType).");
+static PyObject *array_dlpack_device(PyObject *self, PyObject *unused)
+{
+        (void)self;
+        (void)unused;
+        return Py_BuildValue("(ii)", 1, 0);
+}
+
 static PyObject *array_get_dtype(PyObject *self, void *unused)
 {
         (void)unused;
@@ -281,11 +330,14 @@ static PyObject *array_get_hive(PyObject *self, void *unused)
 }
 
 static PyMethodDef array_methods[] = {
+        {"__dlpack__", (PyCFunction)(void (*)(void))array_dlpack, METH_VARARGS | METH_KEYWORDS, dlpack_doc},
+        {"__dlpack_device__", array_dlpack_device, METH_NOARGS, dlpack_device_doc},
         {"view", (PyCFunction)(void (*)(void))array_view, METH_VARARGS | METH_KEYWORDS, view_doc},
         {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef array_getset[] = {
+        {"__array_interface__", array_get_interface, NULL, "The memory, as NumPy's array interface describes it (version 3).", NULL},
         {"shape", array_get_shape, NULL, "Elements per dimension.", NULL},
         {"strides", array_get_shape, NULL, "Bytes from one element to the next, per dimension.", (void *)1},
         {"dtype", array_get_dtype, NULL, "Name of the element type, as NumPy writes it.", NULL},

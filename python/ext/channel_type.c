@@ -225,9 +225,9 @@ static PyObject *channel_send(PyObject *self, PyObject *object)
         if (!enter(self, TO_WRITE))
                 return NULL;
         if (PyBytes_CheckExact(object))
-                result = sent(channel, pickle_put(channel->state, channel->writes, object, &forever));
+                result = sent(channel, pickle_put(channel->state, channel->writes, object, COPY_IF_NEEDED, &forever));
         else
-                result = sent(channel, message_put(channel->state, channel->writes, channel->hive, object, &forever));
+                result = sent(channel, message_put(channel->state, channel->writes, channel->hive, object, COPY_IF_NEEDED, &forever));
         leave(self);
         return result;
 }

@@ -5,11 +5,12 @@
  *   object                                     message   the receiver gets
  *   bytes                                      BYTES     bytes
  *   numpy.ndarray in the queue's hive          ARRAY     the same memory: made by skep, or through its allocator
+ *     ... read-only, or of other elements      PICKLE    the same memory (pickle.c, skep.arrays)
  *   numpy.ndarray elsewhere, plain elements    ARRAY     memory of its own: copied once, into the hive
  *   everything else                            PICKLE    what pickle makes of it
  *
  * An ndarray goes by pickle if it has no elements, or elements that a hive does not know (structures, text, foreign byte
- * order), or more dimensions than a slot can describe.
+ * order), or more dimensions than a slot can describe.  What is pickled may still be a reference (pickle.c).
  */
 #include "state.h"
 
@@ -74,20 +75,23 @@ static int numpy_adopt(struct core_state *state, PyObject *numpy)
         PyObject *ndarray = PyObject_GetAttrString(numpy, "ndarray");
         PyObject *asarray = PyObject_GetAttrString(numpy, "asarray");
         PyObject *copyto = PyObject_GetAttrString(numpy, "copyto");
+        PyObject *recarray = PyObject_GetAttrString(numpy, "recarray");
 
-        if (!ndarray || !asarray || !copyto) {
+        if (!ndarray || !asarray || !copyto || !recarray) {
                 Py_XDECREF(ndarray);
                 Py_XDECREF(asarray);
                 Py_XDECREF(copyto);
+                Py_XDECREF(recarray);
                 return -1;
         }
         Py_XSETREF(state->ndarray, ndarray);
         Py_XSETREF(state->numpy_asarray, asarray);
         Py_XSETREF(state->numpy_copyto, copyto);
+        Py_XSETREF(state->recarray, recarray);
         return 0;
 }
 
-bool message_has_numpy(struct core_state *state)
+bool message_numpy(struct core_state *state)
 {
         PyObject *name, *numpy;
 
@@ -105,11 +109,9 @@ bool message_has_numpy(struct core_state *state)
 
 static bool is_ndarray(struct core_state *state, PyObject *object)
 {
-        PyTypeObject *type = Py_TYPE(object);
-
-        if (!state->ndarray && (strcmp(type->tp_name, "numpy.ndarray") != 0 || !message_has_numpy(state)))
+        if (!state->ndarray && (strcmp(Py_TYPE(object)->tp_name, "numpy.ndarray") != 0 || !message_numpy(state)))
                 return false;
-        return (PyObject *)type == state->ndarray;
+        return (PyObject *)Py_TYPE(object) == state->ndarray;
 }
 
 skep_array *message_array_beneath(struct core_state *state, PyObject *ndarray, PyObject **ret_hive)
@@ -118,7 +120,7 @@ skep_array *message_array_beneath(struct core_state *state, PyObject *ndarray, P
         struct array_object *found = NULL;
 
         Py_INCREF(object);
-        while (object && (PyMemoryView_Check(object) || is_ndarray(state, object))) {
+        while (object && (PyMemoryView_Check(object) || (message_numpy(state) && PyObject_TypeCheck(object, (PyTypeObject *)state->ndarray)))) {
                 PyObject *base;
 
                 if (PyMemoryView_Check(object)) {
@@ -267,13 +269,15 @@ static int put_copied(struct core_state *state, skep_queue *queue, PyObject *hiv
 }
 
 /* @return 0; -1 with an exception; NOT_AS_ARRAY */
-static int put_ndarray(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *ndarray, const struct patience *patience)
+static int put_ndarray(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *ndarray, enum copying copying,
+                       const struct patience *patience)
 {
         PyObject *beneath_hive;
         skep_array *beneath;
         Py_buffer view;
         uint32_t element;
         int result = NOT_AS_ARRAY;
+        bool shared;
 
         if (PyObject_GetBuffer(ndarray, &view, PyBUF_FULL_RO) < 0) {
                 PyErr_Clear(); /* elements without a format, such as datetime64 */
@@ -282,9 +286,10 @@ static int put_ndarray(struct core_state *state, skep_queue *queue, PyObject *hi
         element = element_from_format(view.format);
         if (element && view.len > 0 && view.ndim <= SKEP_ARRAY_DIMENSION_MAX && view.itemsize == (Py_ssize_t)skep_element_bytes(element)) {
                 beneath = message_array_beneath(state, ndarray, &beneath_hive);
-                if (beneath && skep_array_hive(beneath) == skep_queue_hive(queue))
+                shared = beneath && skep_array_hive(beneath) == skep_queue_hive(queue) && copying != COPY_ALWAYS;
+                if (shared && !view.readonly) /* a message of kind ARRAY cannot say that it is read-only */
                         result = put_shared(state, queue, beneath, &view, element, patience);
-                if (result == NOT_AS_ARRAY)
+                else if (!shared && copying != COPY_NEVER)
                         result = put_copied(state, queue, hive, ndarray, &view, element, patience);
         }
         PyBuffer_Release(&view);
@@ -325,17 +330,17 @@ static PyObject *load_array(struct core_state *state, PyObject *hive, const stru
 
 /* --- any object --- */
 
-int message_put(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *object, const struct patience *patience)
+int message_put(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *object, enum copying copying, const struct patience *patience)
 {
-        if (PyBytes_CheckExact(object))
+        if (PyBytes_CheckExact(object) && copying != COPY_NEVER)
                 return put_bytes(state, queue, object, patience);
         if (is_ndarray(state, object)) {
-                int result = put_ndarray(state, queue, hive, object, patience);
+                int result = put_ndarray(state, queue, hive, object, copying, patience);
 
                 if (result != NOT_AS_ARRAY)
                         return result;
         }
-        return pickle_put(state, queue, object, patience);
+        return pickle_put(state, queue, object, copying, patience);
 }
 
 PyObject *message_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan)

@@ -121,6 +121,9 @@ static PyObject *core_process_exiting(PyObject *module, PyObject *unused)
         Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(reduce_arrays_with_doc, "reduce_arrays_with(reduce, reduce_shared, reduce_copied)\n--\n\n"
+                                       "How ndarrays are pickled for messages; the others with copy=False and copy=True.");
+
 static PyMethodDef core_methods[] = {
         {"array_beneath", core_array_beneath, METH_O, array_beneath_doc},
         {"between_waits", core_between_waits, METH_O, between_waits_doc},
@@ -131,6 +134,7 @@ static PyMethodDef core_methods[] = {
         {"hives", core_hives, METH_NOARGS, hives_doc},
         {"poll_any", channel_poll_any, METH_VARARGS,
          "poll_any(objects, timeout)\n--\n\nWait until one of the Connections and Queues is ready; None: they cannot be waited for together."},
+        {"reduce_arrays_with", pickle_reduce_arrays_with, METH_VARARGS, reduce_arrays_with_doc},
         {"process_exiting", core_process_exiting, METH_NOARGS, process_exiting_doc},
         {"unlink", core_unlink, METH_O, unlink_doc},
         {NULL, NULL, 0, NULL},
@@ -144,8 +148,9 @@ static PyMethodDef core_methods[] = {
         X(hive_error) X(gone_error) X(owner_died_error) X(owner_died_warning) X(broken_barrier) X(full) X(empty)              \
         X(pickle_dumps) X(pickle_loads) X(pickler) X(forking_pickler) X(copyreg_table) X(protocol) X(pickler_keywords)        \
         X(loads_keywords) X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base)                 \
+        X(name_copy) X(reduce_array) X(reduce_array_shared) X(reduce_array_copied) X(recarray)                         \
         X(name_block) X(name_timeout) X(ndarray) X(numpy_asarray) X(numpy_copyto) X(memory_type) X(items_type)                \
-        X(channel_type) X(buffer_too_short) X(between_waits) X(board_type) X(reduce_ndarray)
+        X(channel_type) X(buffer_too_short) X(between_waits) X(board_type)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
 {
@@ -245,6 +250,7 @@ static int core_exec(PyObject *module)
         NEED(name_extra_reducers, PyUnicode_InternFromString("_extra_reducers"))
         NEED(name_dispatch_table, PyUnicode_InternFromString("dispatch_table"))
         NEED(name_dump, PyUnicode_InternFromString("dump"))
+        NEED(name_copy, PyUnicode_InternFromString("copy"))
         NEED(name_raw, PyUnicode_InternFromString("raw"))
         NEED(name_base, PyUnicode_InternFromString("base"))
         NEED(name_block, PyUnicode_InternFromString("block"))

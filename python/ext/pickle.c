@@ -99,6 +99,8 @@ static void parts_done(struct parts *parts)
 struct sink_object {
         PyObject_HEAD
         struct core_state *state;
+        enum copying copying;
+        bool shares;               /* a buffer lies in the hive */
         skep_hive *hive;           /* where the message goes */
         struct parts stream;       /* the pickle, in pieces */
         struct parts buffers;      /* out of band */
@@ -210,13 +212,21 @@ static PyObject *sink_call(PyObject *self, PyObject *args, PyObject *kwargs)
         if (!raw) {
                 if (!PyErr_ExceptionMatches(PyExc_BufferError))
                         return NULL;
+                if (sink->copying == COPY_NEVER)
+                        return NULL;
                 PyErr_Clear(); /* not contiguous; pickle says so better */
                 Py_RETURN_TRUE;
         }
         if (PyMemoryView_GET_BUFFER(raw)->obj)
                 beneath = message_array_beneath(sink->state, PyMemoryView_GET_BUFFER(raw)->obj, &beneath_hive);
-        if (beneath && skep_array_hive(beneath) != sink->hive)
+        if (beneath && (skep_array_hive(beneath) != sink->hive || sink->copying == COPY_ALWAYS))
                 beneath = NULL;
+        if (!beneath && sink->copying == COPY_NEVER) {
+                PyErr_Format(PyExc_ValueError, "copy=False: a buffer of %zd bytes lies outside the queue's hive", PyMemoryView_GET_BUFFER(raw)->len);
+                Py_DECREF(raw);
+                return NULL;
+        }
+        sink->shares = sink->shares || beneath;
         if (!beneath && PyMemoryView_GET_BUFFER(raw)->len < OUT_OF_BAND_BYTES) {
                 Py_DECREF(raw);
                 Py_RETURN_TRUE;
@@ -284,34 +294,35 @@ static bool is_plain(PyObject *object, int *budget)
         return false;
 }
 
-/* NumPy's arrays with times in them go out of band too. @return 0; -1 with an exception */
-static int add_ndarray(struct core_state *state, PyObject *table)
+PyObject *pickle_reduce_arrays_with(PyObject *module, PyObject *args)
 {
-        int there;
+        struct core_state *state = PyModule_GetState(module);
+        PyObject *reduce, *reduce_shared, *reduce_copied;
 
-        if (!message_has_numpy(state))
-                return 0;
-        there = PyDict_Contains(table, state->ndarray); /* what a user has registered comes first */
-        if (there)
-                return there < 0 ? -1 : 0;
-        if (!state->reduce_ndarray) {
-                PyObject *arrays = PyImport_ImportModule("skep.arrays");
-
-                state->reduce_ndarray = arrays ? PyObject_GetAttrString(arrays, "_reduce_ndarray") : NULL;
-                Py_XDECREF(arrays);
-                if (!state->reduce_ndarray)
-                        return -1;
-        }
-        return PyDict_SetItem(table, state->ndarray, state->reduce_ndarray);
+        if (!PyArg_ParseTuple(args, "OOO:reduce_arrays_with", &reduce, &reduce_shared, &reduce_copied))
+                return NULL;
+        Py_INCREF(reduce);
+        Py_XSETREF(state->reduce_array, reduce);
+        Py_INCREF(reduce_shared);
+        Py_XSETREF(state->reduce_array_shared, reduce_shared);
+        Py_INCREF(reduce_copied);
+        Py_XSETREF(state->reduce_array_copied, reduce_copied);
+        Py_RETURN_NONE;
 }
 
-/* What ForkingPickler.__init__ builds: both tables as they are now. */
-static PyObject *reducers_now(struct core_state *state)
+/* What ForkingPickler.__init__ builds, both tables as they are now, over ours for arrays. */
+static PyObject *reducers_now(struct core_state *state, enum copying copying)
 {
         PyObject *extra = PyObject_GetAttr(state->forking_pickler, state->name_extra_reducers);
-        PyObject *table = extra ? PyDict_Copy(state->copyreg_table) : NULL;
+        PyObject *table = extra ? PyDict_New() : NULL;
+        PyObject *reduce = copying == COPY_IF_NEEDED ? state->reduce_array : copying == COPY_NEVER ? state->reduce_array_shared : state->reduce_array_copied;
 
-        if (table && (PyDict_Update(table, extra) < 0 || add_ndarray(state, table) < 0))
+        if (table && reduce && message_numpy(state) &&
+            (PyDict_SetItem(table, state->ndarray, reduce) < 0 || PyDict_SetItem(table, state->recarray, reduce) < 0))
+                Py_CLEAR(table);
+        if (table && PyDict_Update(table, state->copyreg_table) < 0)
+                Py_CLEAR(table);
+        if (table && PyDict_Update(table, extra) < 0)
                 Py_CLEAR(table);
         Py_XDECREF(extra);
         return table;
@@ -321,7 +332,7 @@ static int dump_into(struct core_state *state, PyObject *sink, PyObject *object)
 {
         PyObject *arguments[] = {sink, state->protocol, sink};
         PyObject *pickler = NULL, *done = NULL;
-        PyObject *table = reducers_now(state);
+        PyObject *table = reducers_now(state, as_sink(sink)->copying);
 
         if (table)
                 pickler = PyObject_Vectorcall(state->pickler, arguments, 2, state->pickler_keywords);
@@ -493,24 +504,32 @@ static int put_bytes(struct core_state *state, skep_queue *queue, PyObject *obje
         return put_parts(state, queue, SKEP_MESSAGE_PICKLE, parts, 3, patience);
 }
 
-int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, const struct patience *patience)
+static int refuse_copy(const PyObject *object)
+{
+        PyErr_Format(PyExc_TypeError, "copy=False: an object of type %s is copied, nothing of it lies in the queue's hive", Py_TYPE(object)->tp_name);
+        return -1;
+}
+
+int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, enum copying copying, const struct patience *patience)
 {
         PyObject *sink;
         int budget = 64, failed = -1;
 
         if (PyBytes_CheckExact(object))
-                return put_bytes(state, queue, object, patience);
+                return copying == COPY_NEVER ? refuse_copy(object) : put_bytes(state, queue, object, patience);
         if (is_plain(object, &budget))
-                return put_plain(state, queue, object, patience);
+                return copying == COPY_NEVER ? refuse_copy(object) : put_plain(state, queue, object, patience);
         sink = state->sink_type->tp_alloc(state->sink_type, 0);
         if (!sink)
                 return -1;
         as_sink(sink)->state = state;
         as_sink(sink)->hive = skep_queue_hive(queue);
+        as_sink(sink)->copying = copying;
         if (dump_into(state, sink, object) == 0) {
                 const struct sink_object *full = as_sink(sink);
 
-                failed = full->buffers.count ? put_with_buffers(state, queue, full, patience)
+                failed = copying == COPY_NEVER && !full->shares ? refuse_copy(object)
+                         : full->buffers.count                  ? put_with_buffers(state, queue, full, patience)
                                              : put_pieces(state, queue, SKEP_MESSAGE_PICKLE, full->stream.views, full->stream.count, full, patience);
         }
         Py_DECREF(sink);

@@ -163,7 +163,7 @@ static skep_queue *open_handle(PyObject *self)
 
 /* --- put --- */
 
-static int put_one(PyObject *self, PyObject *object, const struct patience *patience)
+static int put_one(PyObject *self, PyObject *object, enum copying copying, const struct patience *patience)
 {
         struct queue_object *queue = as_queue(self);
         skep_queue *handle = open_handle(self);
@@ -171,7 +171,7 @@ static int put_one(PyObject *self, PyObject *object, const struct patience *pati
         if (!handle)
                 return -1;
         queue->used = true;
-        if (message_put(queue->state, handle, queue->hive, object, patience) == 0)
+        if (message_put(queue->state, handle, queue->hive, object, copying, patience) == 0)
                 return 0;
         if (skep_queue_is_closed(handle) && PyErr_ExceptionMatches(PyExc_ValueError)) {
                 PyErr_Clear();
@@ -180,36 +180,40 @@ static int put_one(PyObject *self, PyObject *object, const struct patience *pati
         return -1;
 }
 
-PyDoc_STRVAR(put_doc, "put(obj, block=True, timeout=None)\n--\n\n"
+PyDoc_STRVAR(put_doc, "put(obj, block=True, timeout=None, *, copy=None)\n--\n\n"
                       "Append an object.  Waits while the queue is full, at most timeout seconds (None: for ever), then queue.Full.\n"
-                      "ValueError: closed.  MemoryError: the hive is full.  What pickle raises is raised here, and nothing is put.");
+                      "ValueError: closed.  MemoryError: the hive is full.  What pickle raises is raised here, and nothing is put.\n\n"
+                      "copy=None: arrays born in the queue's hive are shared, all else is copied, once.  copy=True: the receiver gets memory\n"
+                      "of his own in any case.  copy=False: ValueError or TypeError if anything but the description would be copied.");
 static PyObject *queue_put(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
         struct patience patience = {.deadline = skep_forever(), .blocks = true};
+        enum copying copying = COPY_IF_NEEDED;
         PyObject *object;
 
         if (count == 1 && !names) {
                 object = args[0];
         } else if (count >= 1) {
                 object = args[0];
-                if (parse_waiting(as_queue(self)->state, "put", args, count, names, 1, &patience) < 0)
+                if (parse_put(as_queue(self)->state, "put", args, count, names, 1, &patience, &copying) < 0)
                         return NULL;
         } else {
                 /* put(obj=...) is rare, and block and timeout may come before it. */
-                static char *keywords[] = {"obj", "block", "timeout", NULL};
-                PyObject *block = NULL, *timeout = NULL, *dict = PyDict_New(), *none = dict ? PyTuple_New(0) : NULL;
+                static char *keywords[] = {"obj", "block", "timeout", "copy", NULL};
+                PyObject *block = NULL, *timeout = NULL, *copy = NULL, *dict = PyDict_New(), *none = dict ? PyTuple_New(0) : NULL;
                 int parsed = none != NULL;
 
                 for (Py_ssize_t i = 0; parsed && names && i < PyTuple_GET_SIZE(names); i++)
                         parsed = PyDict_SetItem(dict, PyTuple_GET_ITEM(names, i), args[i]) == 0;
-                parsed = parsed && PyArg_ParseTupleAndKeywords(none, dict, "O|OO:put", keywords, &object, &block, &timeout) &&
+                parsed = parsed && PyArg_ParseTupleAndKeywords(none, dict, "O|OO$O:put", keywords, &object, &block, &timeout, &copy) &&
+                         copying_from(copy, &copying) == 0 &&
                          patience_from(block, timeout, &patience) == 0;
                 Py_XDECREF(none);
                 Py_XDECREF(dict); /* the caller's arguments hold the object */
                 if (!parsed)
                         return NULL;
         }
-        if (put_one(self, object, &patience) < 0)
+        if (put_one(self, object, copying, &patience) < 0)
                 return NULL;
         Py_RETURN_NONE;
 }
@@ -219,7 +223,7 @@ static PyObject *queue_put_nowait(PyObject *self, PyObject *object)
 {
         const struct patience patience = {.deadline = skep_nowait()};
 
-        if (put_one(self, object, &patience) < 0)
+        if (put_one(self, object, COPY_IF_NEEDED, &patience) < 0)
                 return NULL;
         Py_RETURN_NONE;
 }
@@ -280,30 +284,33 @@ static void tell_count(Py_ssize_t count)
         PyErr_Restore(type, value, traceback);
 }
 
-PyDoc_STRVAR(put_many_doc, "put_many(iterable, block=True, timeout=None)\n--\n\n"
+PyDoc_STRVAR(put_many_doc, "put_many(iterable, block=True, timeout=None, *, copy=None)\n--\n\n"
                            "Append the objects in order; returns how many.  Runs of bytes objects are put together, with one wake-up.\n"
                            "On an exception, as put(), its attribute `count` says how many were put.");
 static PyObject *queue_put_many(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
+        enum copying copying = COPY_IF_NEEDED;
         struct patience patience;
         PyObject *items;
         Py_ssize_t done = 0, length;
         bool failed = false;
 
-        if (parse_waiting(as_queue(self)->state, "put_many", args, count, names, 1, &patience) < 0 || !open_handle(self))
+        if (parse_put(as_queue(self)->state, "put_many", args, count, names, 1, &patience, &copying) < 0 || !open_handle(self)) {
+                tell_count(0);
                 return NULL;
+        }
         items = PySequence_Tuple(args[0]); /* a tuple of our own: pickling may run code that changes a list */
         if (!items)
                 return NULL;
         as_queue(self)->used = true;
         length = PyTuple_GET_SIZE(items);
         while (done < length && !failed) {
-                if (PyBytes_CheckExact(PyTuple_GET_ITEM(items, done)) && done + 1 < length) {
+                if (PyBytes_CheckExact(PyTuple_GET_ITEM(items, done)) && done + 1 < length && copying != COPY_NEVER) {
                         PyObject *const *first = &PyTuple_GET_ITEM(items, done);
 
                         done += put_run(self, first, length - done, &patience, &failed);
                 } else {
-                        failed = put_one(self, PyTuple_GET_ITEM(items, done), &patience) < 0;
+                        failed = put_one(self, PyTuple_GET_ITEM(items, done), copying, &patience) < 0;
                         done += !failed;
                 }
         }
@@ -507,6 +514,41 @@ static PyObject *queue_fileno(PyObject *self, PyObject *unused)
         return PyLong_FromLong(fd);
 }
 
+static int attempt_space(void *pointer, skep_deadline deadline)
+{
+        return skep_queue_poll_space(pointer, deadline);
+}
+
+PyDoc_STRVAR(wait_space_doc, "_wait_space(timeout)\n--\n\nWait until a put would find space, or the queue is closed.  False: the time ran out.");
+static PyObject *queue_wait_space(PyObject *self, PyObject *timeout)
+{
+        skep_queue *queue = open_handle(self);
+        struct patience patience;
+        int result;
+
+        if (!queue || patience_from(NULL, timeout, &patience) < 0)
+                return NULL;
+        result = wait_for(attempt_space, queue, &patience, false);
+        if (result != 0 && result != -ETIMEDOUT)
+                return raise_result(as_queue(self)->state, result, NULL, 0);
+        return PyBool_FromLong(result == 0);
+}
+
+PyDoc_STRVAR(space_fileno_doc, "_space_fileno()\n--\n\nDescriptor that is readable while a put would find space, or the queue is shut down.");
+static PyObject *queue_space_fileno(PyObject *self, PyObject *unused)
+{
+        skep_queue *queue = open_handle(self);
+        int fd;
+
+        (void)unused;
+        if (!queue)
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        fd = skep_queue_space_fd(queue);
+        Py_END_ALLOW_THREADS
+        return fd < 0 ? raise_result(as_queue(self)->state, fd, NULL, 0) : PyLong_FromLong(fd);
+}
+
 static PyObject *queue_get_closed(PyObject *self, void *unused)
 {
         skep_queue *queue = as_queue(self)->queue;
@@ -559,6 +601,8 @@ static PyMethodDef queue_methods[] = {
         {"close", queue_close, METH_NOARGS, close_doc},
         {"shutdown", queue_shutdown, METH_NOARGS, shutdown_doc},
         {"fileno", queue_fileno, METH_NOARGS, fileno_doc},
+        {"_wait_space", queue_wait_space, METH_O, wait_space_doc},
+        {"_space_fileno", queue_space_fileno, METH_NOARGS, space_fileno_doc},
         {NULL, NULL, 0, NULL},
 };
 

@@ -72,10 +72,14 @@ struct core_state {
         PyObject *name_block;
         PyObject *name_timeout;
 
-        PyObject *reduce_ndarray; /* skep.arrays._reduce_ndarray, NULL until it was needed */
         PyObject *ndarray;       /* numpy.ndarray, NULL until numpy was seen */
         PyObject *numpy_asarray;
         PyObject *numpy_copyto;
+        PyObject *reduce_array;        /* skep.arrays: how arrays are pickled, and so that nothing of them is copied; may be NULL */
+        PyObject *reduce_array_shared;
+        PyObject *reduce_array_copied; /* so that all is */
+        PyObject *recarray;            /* numpy.recarray */
+        PyObject *name_copy;
         bool numpy_missing;      /* an import failed; do not try at each message */
 };
 
@@ -170,6 +174,15 @@ int patience_from(PyObject *block, PyObject *timeout, struct patience *ret_patie
 int parse_waiting(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
                   Py_ssize_t first, struct patience *ret_patience);
 
+/* What a put does with memory of arrays and buffers. */
+enum copying { COPY_IF_NEEDED, COPY_ALWAYS, COPY_NEVER };
+
+/* The same with copy, by name. */
+int parse_put(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
+              Py_ssize_t first, struct patience *ret_patience, enum copying *ret_copying);
+/* From Python's None, True or False; NULL: default. @return 0; -1 with an exception */
+int copying_from(PyObject *copy, enum copying *ret_copying);
+
 /* A timeout alone, by place or by name. @return 0; -1 with an exception */
 int parse_timeout(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
                   struct patience *ret_patience);
@@ -196,7 +209,9 @@ void copy_bytes(void *target, const void *source, size_t bytes);
 /* --- pickle.c --- */
 
 /* @return 0; -1 with an exception, and then nothing was put */
-int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, const struct patience *patience);
+int pickle_put(struct core_state *state, skep_queue *queue, PyObject *object, enum copying copying, const struct patience *patience);
+/* reduce_arrays_with(reduce, reduce_shared, reduce_copied): how ndarrays are pickled from here on. */
+PyObject *pickle_reduce_arrays_with(PyObject *module, PyObject *args);
 /* Of kind PICKLE, or bytes that are a pickle. */
 PyObject *pickle_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
 /* mention(hive, reference): the message that this thread is making, if any, will hold that object. */
@@ -214,11 +229,11 @@ PyObject *channel_poll_any(PyObject *module, PyObject *args);
 /* --- message.c --- */
 
 /* @return 0; -1 with an exception, and then nothing was put */
-int message_put(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *object, const struct patience *patience);
+int message_put(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *object, enum copying copying, const struct patience *patience);
+/* Whether numpy is imported; then its types are known. */
+bool message_numpy(struct core_state *state);
 /* @return the object; NULL with an exception.  The caller ends the loan. */
 PyObject *message_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
-/* Whether somebody has imported numpy; then state->ndarray is there. */
-bool message_has_numpy(struct core_state *state);
 /* The array in whose memory a numpy.ndarray lies, with its hive, both borrowed; NULL if there is none. */
 skep_array *message_array_beneath(struct core_state *state, PyObject *ndarray, PyObject **ret_hive);
 /* Raise for a failed put. @return -1 */

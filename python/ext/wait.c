@@ -42,10 +42,19 @@ int patience_from(PyObject *block, PyObject *timeout, struct patience *ret_patie
         return 0;
 }
 
-int parse_waiting(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
-                  Py_ssize_t first, struct patience *ret_patience)
+int copying_from(PyObject *copy, enum copying *ret_copying)
 {
-        PyObject *waiting[2] = {NULL, NULL}; /* block, timeout */
+        int copies = copy && copy != Py_None ? PyObject_IsTrue(copy) : 0;
+
+        *ret_copying = !copy || copy == Py_None ? COPY_IF_NEEDED : copies ? COPY_ALWAYS : COPY_NEVER;
+        return copies < 0 ? -1 : 0;
+}
+
+/* @param ret_copying  NULL: there is no copy= */
+static int parse(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
+                 Py_ssize_t first, struct patience *ret_patience, enum copying *ret_copying)
+{
+        PyObject *waiting[3] = {NULL, NULL, NULL}; /* block, timeout, copy */
         Py_ssize_t name_count = names ? PyTuple_GET_SIZE(names) : 0;
 
         if (count > first + 2 || count < first) {
@@ -58,13 +67,29 @@ int parse_waiting(struct core_state *state, const char *function, PyObject *cons
                 PyObject *name = PyTuple_GET_ITEM(names, i);
                 int index = PyUnicode_Compare(name, state->name_block) == 0 ? 0 : PyUnicode_Compare(name, state->name_timeout) == 0 ? 1 : -1;
 
+                if (index < 0 && ret_copying && PyUnicode_Compare(name, state->name_copy) == 0)
+                        index = 2;
                 if (index < 0 || waiting[index]) {
                         PyErr_Format(PyExc_TypeError, "%s() got an unexpected or repeated argument %R", function, name);
                         return -1;
                 }
                 waiting[index] = args[count + i];
         }
+        if (ret_copying && copying_from(waiting[2], ret_copying) < 0)
+                return -1;
         return patience_from(waiting[0], waiting[1], ret_patience);
+}
+
+int parse_waiting(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
+                  Py_ssize_t first, struct patience *ret_patience)
+{
+        return parse(state, function, args, count, names, first, ret_patience, NULL);
+}
+
+int parse_put(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
+              Py_ssize_t first, struct patience *ret_patience, enum copying *ret_copying)
+{
+        return parse(state, function, args, count, names, first, ret_patience, ret_copying);
 }
 
 int parse_timeout(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,

@@ -7,7 +7,7 @@ from . import executor as executor, pool as pool, sharedctypes as sharedctypes, 
 from ._crew import WorkerDied as WorkerDied
 from ._core import (GoneError as GoneError, HiveError as HiveError, OwnerDiedError as OwnerDiedError,
                     OwnerDiedWarning as OwnerDiedWarning, __version__ as __version__)
-from .arrays import array as array, asarray as asarray, empty as empty, full as full, ones as ones, zeros as zeros
+from .arrays import array as array, asarray as asarray, empty as empty, from_dlpack as from_dlpack, full as full, ones as ones, zeros as zeros
 from .arrays import install_numpy_allocator as install_numpy_allocator, numpy_allocator as numpy_allocator
 from .context import Process as Process
 from .executor import ProcessPoolExecutor as ProcessPoolExecutor
@@ -15,6 +15,7 @@ from .hive import Hive as Hive, default_hive as default_hive
 from .sharedctypes import Array as Array, RawArray as RawArray, RawValue as RawValue, Value as Value
 
 def Queue(maxsize: int = 0) -> queues.Queue[Any]: ...
+def JoinableQueue(maxsize: int = 0) -> queues.JoinableQueue[Any]: ...
 def SimpleQueue() -> queues.SimpleQueue[Any]: ...
 def Pool(processes: int | None = None, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = (),
          maxtasksperchild: int | None = None) -> pool.Pool: ...

@@ -2,47 +2,36 @@
 """NumPy arrays born in a hive.
 
 They are ordinary numpy.ndarray objects whose memory lies in shared memory.  Put on a queue of the same hive, as
-themselves, as a view, or (if contiguous) inside another object, they go by reference: nothing is copied and both sides
-see the same elements (whoever writes them at the same time needs a lock).  Pickled or copied in other ways they behave
-like any array.
+themselves, as a view, or inside another object, they go by reference: nothing is copied and both sides see the same
+elements (whoever writes them at the same time needs a lock).  Pickled or copied in other ways they behave like any array.
+queue.put(array, copy=True) gives the receiver memory of his own, copy=False refuses an array that would have to be copied.
 
-Element types: bool, all integers and floats up to 64 bits and the two complex types, in native byte order.
+Element types: all but those with objects of Python in them.  Numbers up to 64 bits (complex: 128) in native byte order can be
+read from C; structures, text, dates, long double and foreign byte order are bytes to it.
 """
+import math
+import pickle
+
 from . import _core
 from .hive import default_hive
 
-__all__ = ['empty', 'zeros', 'ones', 'full', 'array', 'asarray', 'install_numpy_allocator', 'numpy_allocator']
+__all__ = ['empty', 'zeros', 'ones', 'full', 'array', 'asarray', 'from_dlpack', 'install_numpy_allocator', 'numpy_allocator']
 
 
 def _new(shape, dtype, zero, hive):
     import numpy
     dtype = numpy.dtype(dtype)
-    if not dtype.isnative:
+    hive = default_hive() if hive is None else hive
+    if dtype.kind in 'biufc' and dtype.isnative and dtype.itemsize <= (16 if dtype.kind == 'c' else 8):
+        return numpy.asarray(_core.Array(hive, shape, dtype.name, zero))
+    if dtype.hasobject:
+        raise TypeError(f'a hive has no elements of type {dtype!r}: objects of Python lie in one process')
+    if dtype.subdtype or not dtype.itemsize:
         raise TypeError(f'a hive has no elements of type {dtype!r}')
-    # Array refuses by name what it does not know.
-    return numpy.asarray(_core.Array(default_hive() if hive is None else hive, shape, dtype.name, zero))
-
-
-def _reduce_ndarray(array):
-    """How skep pickles an ndarray: as NumPy does, but elements with times in them, which no buffer can describe, as bytes with a dtype."""
-    dtype = array.dtype
-    if dtype.kind in 'MmV' and not dtype.hasobject and array.size and _has_times(dtype):
-        if array.flags.c_contiguous:
-            return _restore_ndarray, (array.reshape(-1).view('u1'), dtype, array.shape, False)
-        if array.flags.f_contiguous:
-            return _restore_ndarray, (array.T.reshape(-1).view('u1'), dtype, array.T.shape, True)
-    return array.__reduce_ex__(5)
-
-
-def _has_times(dtype):
-    if dtype.fields:
-        return any(_has_times(field[0].base) for field in dtype.fields.values())
-    return dtype.kind in 'Mm'
-
-
-def _restore_ndarray(raw, dtype, shape, reversed_axes):
-    array = raw.view(dtype).reshape(shape)
-    return array.T if reversed_axes else array
+    shape = (shape,) if hasattr(shape, '__index__') else tuple(shape)
+    if any(length < 0 for length in shape):
+        raise ValueError('negative dimensions are not allowed')
+    return numpy.ndarray(shape, dtype, _core.Array(hive, math.prod(shape) * dtype.itemsize, 'uint8', zero))
 
 
 def empty(shape, dtype=float, *, hive=None):
@@ -87,6 +76,70 @@ def asarray(obj, dtype=None, *, hive=None):
         if dtype is None or obj.dtype == numpy.dtype(dtype):
             return obj
     return array(obj, dtype, hive=hive)
+
+
+def from_dlpack(obj, *, hive=None):
+    """A copy, in the hive, of what offers __dlpack__() in memory of the processor; the way out is __dlpack__() of an array."""
+    import numpy
+    return array(numpy.from_dlpack(obj), hive=hive)
+
+
+# --- inside messages ------------------------------------------------------------------------------------------------------
+
+def _seen(kind, memory, shape, dtype, strides, offset):
+    """Unpickle an array that was born in the hive."""
+    import numpy
+    return numpy.ndarray.__new__(kind, shape, dtype, memory, offset, strides)
+
+
+def _by_reference(array):
+    """What pickles an array of the hive that the message goes to; else a text that says why it is copied."""
+    if array.dtype.hasobject:
+        return 'its elements are objects of Python'
+    beneath = _core.array_beneath(array)
+    if beneath is None:
+        return 'it was not born in a hive'
+    if not _core.mention(beneath.hive, beneath.reference):
+        return 'it was born in another hive'
+    import numpy
+    first = low = high = array.__array_interface__['data'][0]
+    for length, stride in zip(array.shape, array.strides):
+        low += min((length - 1) * stride, 0)
+        high += max((length - 1) * stride, 0)
+    start = beneath.offset + low - numpy.asarray(beneath).__array_interface__['data'][0]
+    try:
+        memory = beneath.view(start, high + array.itemsize - low, None, 'uint8')
+    except (ValueError, TypeError, OverflowError):
+        return 'it reaches beyond its memory'
+    if not array.flags.writeable:
+        memory = memoryview(memory).toreadonly()
+    return _seen, (type(array), pickle.PickleBuffer(memory), array.shape, array.dtype, array.strides, first - low)
+
+
+def _reduce(array):
+    """Pickle an array for a message; NumPy itself does it well where one piece of memory with a buffer is all there is."""
+    if not array.nbytes or array.flags.forc and array.dtype.kind in 'biufcV' and type(array).__name__ == 'ndarray':
+        return array.__reduce_ex__(5)
+    reduced = _by_reference(array)
+    return _reduce_copied(array) if isinstance(reduced, str) else reduced
+
+
+def _reduce_shared(array):
+    """With copy=False."""
+    reduced = _by_reference(array) if array.size else array.__reduce_ex__(5)
+    if isinstance(reduced, str):
+        raise ValueError(f'copy=False: an array of shape {array.shape} and type {array.dtype} would be copied: {reduced}')
+    return reduced
+
+
+def _reduce_copied(array):
+    """With copy=True."""
+    if not array.flags.forc and not array.dtype.hasobject:
+        array = array.copy()  # of one with gaps NumPy's pickle forgets the byte order
+    return array.__reduce_ex__(5)
+
+
+_core.reduce_arrays_with(_reduce, _reduce_shared, _reduce_copied)
 
 
 # --- NumPy's own arrays -----------------------------------------------------------------------------------------------------

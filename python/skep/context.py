@@ -20,6 +20,11 @@ class BaseContext(_standard.BaseContext):
         from .queues import Queue
         return Queue(maxsize, ctx=self.get_context())
 
+    def JoinableQueue(self, maxsize=0):
+        """A skep.queues.JoinableQueue: also task_done and join."""
+        from .queues import JoinableQueue
+        return JoinableQueue(maxsize, ctx=self.get_context())
+
     def SimpleQueue(self):
         """A skep.queues.SimpleQueue: put, get, empty, close."""
         from .queues import SimpleQueue

@@ -10,14 +10,13 @@ Against multiprocessing.queues:
   taken; elsewhere somebody must hold the queue until the receiver has attached;
 * arrays made by skep.empty() and its like go by reference, by themselves or (if contiguous) inside other objects: sender
   and receiver see the same elements;
-* a process that is killed leaves the queue working; what it had begun to take comes out again.
-
-JoinableQueue is still the standard library's.
+* a process that is killed leaves the queue working; what it had begun to take comes out again;
+* `await queue.aget()`, `await queue.aput(obj)` and `async for obj in queue` wait in asyncio's loop, many tasks at once.
 """
+import time
 import types
 import weakref
 
-from multiprocessing.queues import JoinableQueue
 from queue import Empty, Full
 
 from . import _core
@@ -25,6 +24,8 @@ from .hive import default_hive
 from .reference import Referable
 
 __all__ = ['Queue', 'SimpleQueue', 'JoinableQueue', 'Empty', 'Full']
+
+_RUN = 256  # objects counted at once
 
 
 class _End:
@@ -84,6 +85,8 @@ class _Shared(Referable, _core.Queue):
         super().close()
         self._closed_here = True
         self._forget()
+        for waiters in list(self.__dict__.get('_skep_waiters', {}).values()):
+            waiters.wake_all()
 
     @property
     def _reader(self):
@@ -101,11 +104,58 @@ class Queue(_Shared):
 
     put(obj, block=True, timeout=None), get(block=True, timeout=None), put_nowait, get_nowait, qsize, empty, full and
     close are those of multiprocessing.Queue: queue.Full and queue.Empty at the timeout, ValueError once closed.
-    New: put_many(iterable), get_many(max), shutdown() (no more puts by anybody), fileno() for select.
+    What is shared and what is copied: arrays born in the hive (skep.arrays) are shared, by themselves or inside an object; all
+    else is copied once, and the receiver has his own.  put(array, copy=True) copies those too; put(array, copy=False) raises
+    ValueError or TypeError, which says why, if memory of arrays or buffers would be copied, or there is none to share.
+    New: put_many(iterable), get_many(max), shutdown() (no more puts by anybody), fileno() for select, and for asyncio
+    aget(), aput(obj) and `async for`.
     """
 
     def __init__(self, maxsize=0, *, ctx=None):
         super().__init__(default_hive(), maxsize)
+
+    async def aget(self):
+        """get() for a task of asyncio: others run while it waits.  A task that is cancelled has taken nothing."""
+        while True:
+            try:
+                return self.get_nowait()
+            except Empty:
+                await self._wait_in_loop(self.fileno())
+
+    async def aput(self, obj):
+        """put() for a task of asyncio: others run while the queue is full.  A task that is cancelled has put nothing."""
+        while True:
+            try:
+                return self.put_nowait(obj)
+            except Full:
+                await self._wait_in_loop(self._space_fileno())
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        """aget() until the queue is closed here, or shut down and drained."""
+        try:
+            return await self.aget()
+        except ValueError as error:
+            if self.closed and str(error) == f'Queue {self!r} is closed':
+                raise StopAsyncIteration from None
+            raise
+
+    async def _wait_in_loop(self, fd):
+        import asyncio
+        from .waiting import Waiters
+        loop = asyncio.get_running_loop()
+        every = self.__dict__.setdefault('_skep_waiters', {})
+        key = id(loop), fd
+        waiters = every.get(key)
+        if waiters is None:
+            waiters = every[key] = Waiters(loop, fd)
+        try:
+            await waiters.wait()
+        finally:
+            if not waiters and every.get(key) is waiters:
+                del every[key]
 
     def join_thread(self):
         """Nothing to wait for: what was put is in the queue.  AssertionError unless closed."""
@@ -115,6 +165,77 @@ class Queue(_Shared):
         """Nothing to cancel: no process waits for its queues when it ends."""
 
     __class_getitem__ = classmethod(types.GenericAlias)
+
+
+class _Unfinished(Referable, _core.Value):
+    """A counter that others of the hive find."""
+
+
+class JoinableQueue(Queue):
+    """A Queue that counts the objects for which nobody has said task_done() yet; join() waits until there are none.
+
+    The count is one number in the hive, changed in one step.  Who is killed with an object that he has got leaves it
+    unfinished, as it is, until another says task_done() for it.
+    """
+
+    def __init__(self, maxsize=0, *, ctx=None):
+        super().__init__(maxsize, ctx=ctx)
+        self._unfinished = _Unfinished(self.hive, 'q')
+
+    def put(self, obj, block=True, timeout=None, *, copy=None):
+        """As of Queue."""
+        self.put_many((obj,), block, timeout, copy=copy)
+
+    def put_nowait(self, obj):
+        """put(obj, block=False)."""
+        self.put_many((obj,), False)
+
+    def put_many(self, iterable, block=True, timeout=None, *, copy=None):
+        """As of Queue.
+
+        What is put is counted first, so that nobody finishes what is not counted yet, and counted back if it could not be
+        put.  Who waits for space has counted nothing, so that it does no harm to kill him; only one killed within the few
+        instructions of an attempt leaves a figure too high.
+        """
+        items = tuple(iterable)
+        end = None if timeout is None else time.monotonic() + timeout
+        put_many, count = super().put_many, self._unfinished.add
+        done = 0
+        while done < len(items):
+            some = items[done:done + _RUN]
+            taken = number = len(some)
+            counted = full = None
+            try:
+                counted = count(number)
+                put_many(some, False, copy=copy)
+            except BaseException as error:
+                # A handler of signals raises between two calls: without a `count` what had been called was done.
+                taken = getattr(error, 'count', 0 if counted is None else number)
+                error.count = done + taken
+                if not block or not isinstance(error, Full):
+                    raise
+                full = error
+            finally:
+                if taken < number:
+                    count(taken - number)
+            done += taken
+            if full and not self._wait_space(None if end is None else end - time.monotonic()):
+                raise full
+        return done
+
+    def task_done(self):
+        """Say that one object that was got is done with.  ValueError: there are no more unfinished ones than that."""
+        left = self._unfinished.add(0)
+        while left > 0:
+            if self._unfinished.compare_exchange(left, left - 1):
+                return
+            left = self._unfinished.add(0)
+        raise ValueError('task_done() called too many times')
+
+    def join(self):
+        """Wait until each object that was put is done with."""
+        while left := self._unfinished.add(0):
+            self._unfinished._wait(0, left, None)
 
 
 class SimpleQueue(_Shared):

@@ -13,7 +13,6 @@ the standard library sees the same bytes.  Against the standard library:
 A process that attaches through the standard library is not seen by skep: the name may go while it works, its mapping stays.
 """
 import gc
-import inspect
 import os
 import secrets
 import sys
@@ -196,6 +195,7 @@ def _beneath(obj):
 
 
 def _containers():
+    import inspect  # not cheap, and only for a message
     for container in gc.get_objects():
         yield gc.get_referents(container)
     for frame in sys._current_frames().values():

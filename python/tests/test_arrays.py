@@ -43,7 +43,7 @@ def test_makers_fill_as_numpy_does():
     assert skep.empty((4, 5), 'float32').shape == (4, 5)
     assert skep.array([[1, 2], [3, 4]]).tolist() == [[1, 2], [3, 4]]
     assert skep.zeros(()).shape == () and skep.zeros((0, 3)).size == 0
-    for dtype in ('U3', 'datetime64[s]', '>f8', [('a', 'i4')], object):
+    for dtype in (object, [('a', object)], 'V0', ('i4', (2,))):
         with pytest.raises(TypeError):
             skep.empty(3, dtype)
     with pytest.raises(ValueError):

@@ -471,7 +471,7 @@ def test_a_subclass_keeps_its_attributes(context, run):
     assert again is queue and again.label == 'mine' and again.maxsize == 3
 
 
-# --- SimpleQueue, JoinableQueue ----------------------------------------------------------------------------------------
+# --- SimpleQueue -------------------------------------------------------------------------------------------------------
 
 def test_a_simple_queue_works_between_processes(context, run):
     there, back = context.SimpleQueue(), context.SimpleQueue()
@@ -488,15 +488,6 @@ def test_a_closed_simple_queue_raises_os_error():
     for call in (queue.get, queue.empty, lambda: queue.put(1)):
         with pytest.raises(OSError):
             call()
-
-
-def test_a_joinable_queue_is_offered():
-    queue = skep.JoinableQueue()
-    queue.put(1)
-    assert queue.get() == 1
-    queue.task_done()
-    queue.join()
-    queue.close()
 
 
 def test_generic_aliases_exist():

@@ -2,6 +2,7 @@
 """skep.synchronize: the standard library's semantics, and what happens when somebody dies."""
 # ctest: timeout=150
 import gc
+import multiprocessing.queues
 import multiprocessing.synchronize
 import os
 import pickle
@@ -281,7 +282,7 @@ def test_reprs_agree_with_multiprocessing():
 
 
 def test_joinable_queue_of_the_standard_library_works_with_these_locks(context, run):
-    queue = context.JoinableQueue(3)
+    queue = multiprocessing.queues.JoinableQueue(3, ctx=context)
     queue.put('x')
     assert queue.get() == 'x'
     queue.task_done()

@@ -64,8 +64,7 @@ static int taken_wait(skep_queue *queue, struct skep_agent *agent, struct taken 
                 int result = taken_claim(queue, agent, ret_taken);
                 if (result != -EAGAIN)
                         return result;
-                if (queue->watch)
-                        watch_rearm(queue);
+                watch_rearm(queue->watch);
                 int waited = queue_wait(queue, agent, &queue->getting, ret_taken->position, deadline);
                 if (wait_interrupted(waited))
                         return waited;
@@ -315,8 +314,7 @@ int skep_queue_poll(skep_queue *queue, skep_deadline deadline)
         struct skep_agent *agent;
         int result = agent_self(queue->hive, &agent);
         while (result == 0 && !queue_is_ready(queue)) {
-                if (queue->watch)
-                        watch_rearm(queue);
+                watch_rearm(queue->watch);
                 result = queue_wait(queue, agent, &queue->getting, skep_load_relaxed(&queue->getting.lingered_at), deadline);
         }
         return result;

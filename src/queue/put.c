@@ -66,6 +66,7 @@ static int place_wait(skep_queue *queue, struct skep_agent *agent, struct place 
                 int result = place_claim(queue, agent, ret_place);
                 if (result != -EAGAIN)
                         return result;
+                watch_rearm(queue->space_watch);
                 int waited = queue_wait(queue, agent, &queue->putting, ret_place->position, deadline);
                 if (wait_interrupted(waited))
                         return waited;
@@ -74,6 +75,17 @@ static int place_wait(skep_queue *queue, struct skep_agent *agent, struct place 
                         return result == -EAGAIN ? waited : result;
                 }
         }
+}
+
+int skep_queue_poll_space(skep_queue *queue, skep_deadline deadline)
+{
+        struct skep_agent *agent;
+        int result = agent_self(queue->hive, &agent);
+        while (result == 0 && !queue_has_space(queue)) {
+                watch_rearm(queue->space_watch);
+                result = queue_wait(queue, agent, &queue->putting, skep_load_relaxed(&queue->putting.lingered_at), deadline);
+        }
+        return result;
 }
 
 static struct shm_slot *place_slot(const struct place *place)

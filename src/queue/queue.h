@@ -98,7 +98,7 @@ struct skep_queue {
         struct queue_side putting;
         struct queue_side getting;
         struct ring rings[QUEUE_SEGMENTS];
-        struct queue_watch *watch; /* watch.c */
+        struct queue_watch *watch, *space_watch; /* watch.c */
         pthread_mutex_t mutex;     /* over rings */
 };
 
@@ -129,13 +129,14 @@ void queue_head_lower(struct shm_queue *shared, uint32_t segment);
 
 /* Wait for space, or for messages, at that position of the ring. @return 0 look again; -ETIMEDOUT; what the interrupt function said */
 int queue_wait(skep_queue *queue, struct skep_agent *agent, struct queue_side *side, uint64_t position, skep_deadline deadline);
+typedef bool queue_condition(skep_queue *queue);
 bool queue_has_space(skep_queue *queue);
 
 /* Is something to get, by anybody, or is the queue closed? */
 bool queue_is_ready(skep_queue *queue);
 
-/* After a get that found the queue empty. */
-void watch_rearm(skep_queue *queue);
+/* After a get that found the queue empty, of its watch, or a put that found it full, of its space_watch.  NULL: nothing. */
+void watch_rearm(struct queue_watch *watch);
 void watch_end(skep_queue *queue);
 extern uint32_t watch_group_max; /* queues to a watcher; tests lower it */
 

@@ -515,6 +515,31 @@ START_TEST(the_descriptor_is_readable_while_there_are_messages)
 }
 END_TEST
 
+START_TEST(the_other_descriptor_is_readable_while_there_is_space)
+{
+        struct pollfd poller;
+        skep_queue *full;
+        ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.capacity = 2), &full), 0);
+        poller = (struct pollfd){.fd = skep_queue_space_fd(full), .events = POLLIN};
+        ck_assert_int_ge(poller.fd, 0);
+        ck_assert_int_ne(poller.fd, skep_queue_fd(full));
+        ck_assert_int_eq(poll(&poller, 1, 5000), 1);
+        ck_assert_int_eq(put(full, 1), 0);
+        ck_assert_int_eq(put(full, 2), 0);
+        ck_assert_int_eq(put(full, 3), -ETIMEDOUT);
+        ck_assert_int_eq(poll(&poller, 1, 100), 0);
+        ck_assert_int_eq(skep_queue_poll_space(full, skep_within_ns(1000000)), -ETIMEDOUT);
+        ck_assert_int_eq(get(full), 1);
+        ck_assert_int_eq(poll(&poller, 1, 5000), 1);
+        ck_assert_int_eq(skep_queue_poll_space(full, skep_nowait()), 0);
+        ck_assert_int_eq(put(full, 3), 0);
+        ck_assert_int_eq(put(full, 4), -ETIMEDOUT);
+        ck_assert_int_eq(skep_queue_close(full), 0);
+        ck_assert_int_eq(poll(&poller, 1, 20000), 1);
+        skep_queue_unref(full);
+}
+END_TEST
+
 /* Many descriptors at once, with threads for 127, for 2, and for one each, as where the kernel waits on one word only. */
 START_TEST(many_descriptors_are_each_for_their_queue)
 {
@@ -676,6 +701,7 @@ int main(void)
         tcase_add_test(tests, many_go_in_order);
         tcase_add_loop_test(tests, many_of_all_lengths_go_in_order, 0, 2);
         tcase_add_test(tests, the_descriptor_is_readable_while_there_are_messages);
+        tcase_add_test(tests, the_other_descriptor_is_readable_while_there_is_space);
         tcase_add_loop_test(tests, many_descriptors_are_each_for_their_queue, 0, 3);
         tcase_add_test(tests, one_of_many_wakes_who_waits_for_all);
         tcase_set_timeout(tests, 30);

@@ -20,8 +20,6 @@
 #define LINGER_PAYS 32u
 #define LINGER_EVERY_MAX 1024u
 
-typedef bool queue_condition(skep_queue *queue);
-
 static void pause_for(uint32_t pauses)
 {
         for (uint32_t i = 0; i < pauses; i++)

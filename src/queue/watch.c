@@ -2,12 +2,13 @@
 /*
  * watch.c - descriptors for poll, select and epoll: a thread of this process waits on the event counts for them.
  *
- * One thread, a watcher, serves up to 127 queues of a hive: it waits on all their event counts at once, and on a control word
- * that changes when it has to look again.  Where the kernel cannot wait on many words each queue has a watcher of its own.
+ * One thread, a watcher, serves up to 127 descriptors of a hive, each for messages or for space of a queue: it waits on all
+ * their event counts at once, and on a control word that changes when it has to look again.  Where the kernel cannot wait on many
+ * words each descriptor has a watcher of its own.
  *
  *   resting   descriptor   left by
  *   0         clear        the watcher, which finds the queue ready
- *   1         set          watch_rearm(): a get of this process found the queue empty
+ *   1         set          watch_rearm(): a get of this process found the queue empty, a put found it full
  *
  * At the end of each slice a watcher asks who died, as whoever polls cannot.  It ends with its last queue.  A forked child has no
  * such thread; it makes one when it asks for the descriptor.
@@ -36,6 +37,8 @@ struct watcher {
 struct queue_watch {
         skep_queue *queue;
         struct watcher *watcher;
+        uint32_t *event;            /* of the queue */
+        queue_condition *condition; /* of being readable */
         int fd;
         uint32_t resting;
         uint32_t member; /* whose thread it is: a fork leaves it behind */
@@ -52,11 +55,11 @@ static uint32_t look_all(struct watcher *watcher, uint32_t **words, uint32_t *ke
         uint32_t count = 0;
         for (uint32_t i = 0; i < watcher->count; i++) {
                 struct queue_watch *watch = watcher->watches[i];
-                uint32_t *word = &watch->queue->shared->not_empty;
+                uint32_t *word = watch->event;
                 if (watch->resting)
                         continue;
                 uint32_t key = event_prepare(word);
-                if (watcher->damaged || queue_is_ready(watch->queue)) {
+                if (watcher->damaged || watch->condition(watch->queue)) {
                         skep_store32(&watch->resting, 1);
                         os_event_set(watch->fd);
                 } else {
@@ -90,24 +93,23 @@ static void *watch_run(void *argument)
         }
 }
 
-static void look_again(struct watcher *watcher, skep_queue *queue)
+static void look_again(struct watcher *watcher, const struct queue_watch *watch)
 {
         (void)skep_fetch_add32(&watcher->control, 1);
         (void)os_futex_wake(&watcher->control, 1);
         if (watcher->capacity == 1)
-                event_wake(&queue->shared->not_empty, INT32_MAX);
+                event_wake(watch->event, INT32_MAX);
 }
 
-void watch_rearm(skep_queue *queue)
+void watch_rearm(struct queue_watch *watch)
 {
-        struct queue_watch *watch = queue->watch;
-        if (watch->member != queue->hive->member || !skep_load32(&watch->resting))
+        if (!watch || watch->member != watch->queue->hive->member || !skep_load32(&watch->resting))
                 return;
         pthread_mutex_lock(&watch->watcher->mutex);
         os_event_clear(watch->fd);
         skep_store32(&watch->resting, 0);
         pthread_mutex_unlock(&watch->watcher->mutex);
-        look_again(watch->watcher, queue);
+        look_again(watch->watcher, watch);
 }
 
 /* --- begin and end -------------------------------------------------------------------------------------------------------------- */
@@ -150,16 +152,18 @@ static int watcher_find(struct queue_watch *watch)
         watcher->watches[watcher->count++] = watch;
         watch->watcher = watcher;
         pthread_mutex_unlock(&watcher->mutex);
-        look_again(watcher, watch->queue);
+        look_again(watcher, watch);
         return 0;
 }
 
-static int watch_start(skep_queue *queue)
+static int watch_start(skep_queue *queue, bool for_space, struct queue_watch **ret_watch)
 {
         struct queue_watch *watch = calloc(1, sizeof *watch);
         if (!watch)
                 return -ENOMEM;
         watch->queue = queue;
+        watch->event = for_space ? &queue->shared->not_full : &queue->shared->not_empty;
+        watch->condition = for_space ? queue_has_space : queue_is_ready;
         watch->member = queue->hive->member;
         watch->fd = os_event_create();
         int result = watch->fd;
@@ -171,7 +175,7 @@ static int watch_start(skep_queue *queue)
                 free(watch);
                 return result;
         }
-        queue->watch = watch;
+        *ret_watch = watch;
         return 0;
 }
 
@@ -191,37 +195,54 @@ static struct watcher *watcher_leave(struct queue_watch *watch)
         if (last)
                 *link = watcher->next;
         else
-                look_again(watcher, watch->queue);
+                look_again(watcher, watch);
         pthread_mutex_unlock(&watchers_mutex);
         return last ? watcher : NULL;
 }
 
-void watch_end(skep_queue *queue)
+static void end(struct queue_watch **place)
 {
-        struct queue_watch *watch = queue->watch;
+        struct queue_watch *watch = *place;
         if (!watch)
                 return;
-        struct watcher *last = watch->member == queue->hive->member ? watcher_leave(watch) : NULL;
+        struct watcher *last = watch->member == watch->queue->hive->member ? watcher_leave(watch) : NULL;
         if (last) {
-                look_again(last, queue);
+                look_again(last, watch);
                 pthread_join(last->thread, NULL);
                 watcher_free(last);
         }
         os_close(watch->fd);
         free(watch);
-        queue->watch = NULL;
+        *place = NULL;
+}
+
+void watch_end(skep_queue *queue)
+{
+        end(&queue->watch);
+        end(&queue->space_watch);
+}
+
+static int descriptor(skep_queue *queue, bool for_space)
+{
+        struct queue_watch **place = for_space ? &queue->space_watch : &queue->watch;
+        pthread_mutex_lock(&watchers_mutex);
+        if (*place && (*place)->member != queue->hive->member)
+                end(place); /* it was the parent's */
+        int result = *place ? 0 : watch_start(queue, for_space, place);
+        if (result == 0)
+                result = (*place)->fd;
+        pthread_mutex_unlock(&watchers_mutex);
+        return result;
 }
 
 int skep_queue_fd(skep_queue *queue)
 {
-        pthread_mutex_lock(&watchers_mutex);
-        if (queue->watch && queue->watch->member != queue->hive->member)
-                watch_end(queue); /* it was the parent's */
-        int result = queue->watch ? 0 : watch_start(queue);
-        if (result == 0)
-                result = queue->watch->fd;
-        pthread_mutex_unlock(&watchers_mutex);
-        return result;
+        return descriptor(queue, false);
+}
+
+int skep_queue_space_fd(skep_queue *queue)
+{
+        return descriptor(queue, true);
 }
 
 /* --- fork: the child has no watchers ---------------------------------------------------------------------------------------------- */

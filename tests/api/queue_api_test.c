@@ -3,6 +3,7 @@
 #include "support/suite.h"
 
 #include <errno.h>
+#include <poll.h>
 
 #include <skep/skep.h>
 
@@ -19,6 +20,8 @@ START_TEST(one_of_two_queues_is_ready)
         ck_assert_int_eq(skep_queue_put(queues[1], "x", 1, skep_nowait()), 0);
         ck_assert_int_eq(skep_queue_poll(queues[1], skep_forever()), 0);
         ck_assert_int_ge(skep_queue_poll_any(queues, 2, skep_forever()), 0);
+        ck_assert_int_eq(skep_queue_poll_space(queues[1], skep_nowait()), 0);
+        ck_assert_int_eq(poll(&(struct pollfd){.fd = skep_queue_space_fd(queues[1]), .events = POLLIN}, 1, 5000), 1);
         ck_assert_int_eq(skep_channel_create(hive, NULL, &first, &second), 0);
         ck_assert_ptr_eq(skep_channel_hive(first), hive);
         skep_channel_unref(first);
