@@ -100,6 +100,12 @@ class BaseContext(_standard.BaseContext):
         from multiprocessing.pool import Pool
         return Pool(processes, initializer, initargs, maxtasksperchild, context=_StandardQueues(self.get_context()))
 
+    def set_forkserver_preload(self, module_names):
+        """Modules that the fork server imports before it forks.  TypeError: not a list of strings."""
+        if not all(type(name) is str for name in module_names):  # early versions of 3.11 looked at the list set before
+            raise TypeError('module_names must be a list of strings')
+        super().set_forkserver_preload(module_names)
+
     def get_context(self, method=None):
         """The context of a start method; None: this one.  ValueError: no such method."""
         if method is None:
