@@ -30,9 +30,8 @@ def test_submodules_are_found():
     assert skep.pool.Pool
     for name in ('pool', 'managers', 'dummy', 'dummy.connection', 'heap', 'spawn', 'forkserver', 'resource_sharer', 'resource_tracker'):
         assert importlib.import_module(f'skep.{name}') is not None
-    import skep.dummy.connection
-    import multiprocessing.dummy.connection
-    assert skep.dummy.connection is multiprocessing.dummy.connection  # one module, not a second copy of its file
+    dummy_connection = importlib.import_module('skep.dummy.connection')
+    assert dummy_connection is importlib.import_module('multiprocessing.dummy.connection')  # one module, not a second copy of its file
     assert multiprocessing.heap.__spec__.name == 'multiprocessing.heap'
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module('skep.nonsense')
