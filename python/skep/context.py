@@ -6,6 +6,8 @@ member of its parent's default hive from the start.
 """
 import multiprocessing
 from multiprocessing import context as _standard
+from multiprocessing.context import (  # noqa: F401: users ask this module for them
+    AuthenticationError, BufferTooShort, ProcessError, TimeoutError, assert_spawning, get_spawning_popen, set_spawning_popen)
 
 from .hive import Inheritance, default_hive
 
