@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """No surprises: what users' programs do beside putting and getting.  Each test is a program of its own with a time limit."""
 # ctest: timeout=180
+import glob
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
+
+import skep
 
 SECONDS = 20 * int(os.environ.get('CK_TIMEOUT_MULTIPLIER', '1'))
 SANITIZED = 'LD_PRELOAD' in os.environ  # takes address space and descriptors of its own
@@ -461,3 +466,54 @@ def test_an_embedded_interpreter_imports(program, tmp_path):
                     'process = mp.get_context("fork").Process(target=queue.put, args=(1,))\nprocess.start()\nprint(queue.get())\nprocess.join()\n')
     done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=SECONDS)
     assert (done.returncode, done.stdout) == (0, '1\n'), done.stderr
+
+
+@pytest.fixture
+def other_python(tmp_path):
+    """(interpreter of another version, folder with skep for it), the extension compiled here over this build's library."""
+    ours = sys.version_info[:2]
+    root, library = Path(__file__).resolve().parents[2], Path(skep._core.__file__).resolve().parents[2] / 'lib'
+    for python in [*glob.glob(os.path.expanduser('~/.pyenv/versions/3.*/bin/python3')), *glob.glob('/usr/bin/python3.[0-9][0-9]')]:
+        probe = 'import sys, sysconfig as s; print(*sys.version_info[:2], s.get_path("include"), s.get_config_var("EXT_SUFFIX"))'
+        major, minor, include, suffix = subprocess.run([python, '-c', probe], capture_output=True, text=True).stdout.split()
+        if (3, 11) <= (int(major), int(minor)) != ours and os.path.exists(f'{include}/Python.h'):
+            break
+    else:
+        pytest.skip('no other Python from 3.11 on with its headers here')
+    if SANITIZED or not (library / 'libskep.so').exists() or not shutil.which('cc'):
+        pytest.skip('no plain shared library or no compiler here')
+    package = tmp_path / 'other/skep'
+    package.mkdir(parents=True)
+    for path in (root / 'python/skep').glob('*.py'):
+        (package / path.name).symlink_to(path)
+    subprocess.run(['cc', '-shared', '-O0', '-fPIC', '-std=gnu11', '-D_GNU_SOURCE', '-pthread', f'-I{root}/include', f'-I{include}',
+                    *map(str, (root / 'python/ext').glob('*.c')), '-o', f'{package}/_core{suffix}', f'-L{library}', '-lskep', f'-Wl,-rpath,{library}'],
+                   check=True)
+    return python, package.parent
+
+
+def test_two_versions_of_python_in_a_named_hive(program, other_python):
+    python, folder = other_python
+    name = f'surprises-{os.getpid()}'
+    assert program(f'''
+        import subprocess
+        from skep.synchronize import Lock
+        other = """if True:
+            import sys, skep as mp
+            from skep.synchronize import Lock
+            with mp.Hive.open('{name}') as hive:
+                there, back, lock = hive.queue('there'), hive.queue('back'), Lock.open(hive, 'lock')
+                number, text, values = (there.get(timeout=10) for _ in range(3))
+                back.put((sys.version_info[1], number + 1, text * 2, bytes(values)[-3:], lock.acquire(block=False)))
+                there.put(there)"""
+        with mp.Hive.create('{name}', capacity=16 << 20) as hive:
+            there, back = hive.queue('there', create=True), hive.queue('back', create=True)
+            lock = Lock(hive=hive, name='lock')
+            for obj in 1, 'text', b'bytes' * 1000:
+                there.put(obj)
+            with lock:
+                done = subprocess.run(['{python}', '-c', other], env={{**os.environ, 'PYTHONPATH': '{folder}'}}, timeout=15)
+            assert done.returncode == 0
+            minor, *rest = back.get(timeout=5)
+            print(minor != sys.version_info[1], rest, there.get(timeout=5).reference == there.reference, hive.reap() and hive.verify()['problems'])
+    ''') == "True [2, 'texttext', b'tes', False] True 0"
