@@ -36,6 +36,7 @@ EXPECTED_FAILURES = {
     "WithProcessesTestQueue.test_queue_feeder_on_queue_feeder_error": "put() of what cannot be pickled raises",
     "WithProcessesTestConnection.test_missing_fd_transfer": "writes raw bytes to the descriptor of a Connection",
     "WithProcessesTestSharedMemory.test_shared_memory_SharedMemoryServer_ignores_sigint": "a SharedMemoryManager has no server process",
+    "WithProcessesTestSharedMemory.test_shared_memory_name_with_embedded_null": "sets a private attribute before unlink()",
     "TestResourceTracker.test_resource_tracker_sigkill": "there is no tracker that a Semaphore would start anew",
     "TestStartMethod.test_mixed_startmethod": "a queue of one context may go to a process of another",
     "_TestImportStar.test_import": "wants the files of the package multiprocessing",
