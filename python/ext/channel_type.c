@@ -217,12 +217,12 @@ static PyObject *sent(struct channel_object *channel, int failed)
 PyDoc_STRVAR(send_doc, "send(obj)\n--\n\n"
                        "Send an object.  Does not wait.  BrokenPipeError: nobody holds the other end.  MemoryError: the hive is full.\n"
                        "What pickle raises is raised here, and nothing is sent.");
-static PyObject *channel_send(PyObject *self, PyObject *object)
+static PyObject *channel_send(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
         struct channel_object *channel = as_channel(self);
-        PyObject *result;
+        PyObject *object = parse_object("send", args, count, names), *result;
 
-        if (!enter(self, TO_WRITE))
+        if (!object || !enter(self, TO_WRITE))
                 return NULL;
         if (PyBytes_CheckExact(object))
                 result = sent(channel, pickle_put(channel->state, channel->writes, object, COPY_IF_NEEDED, &forever));
@@ -620,7 +620,7 @@ static PyObject *channel_get_hive(PyObject *self, void *unused)
 static PyMethodDef channel_methods[] = {
         {"pair", channel_pair, METH_VARARGS | METH_CLASS, pair_doc},
         {"attach", channel_attach, METH_VARARGS | METH_CLASS, attach_doc},
-        {"send", channel_send, METH_O, send_doc},
+        {"send", FAST(channel_send), send_doc},
         {"send_bytes", WITH_KEYWORDS(channel_send_bytes), send_bytes_doc},
         {"recv", channel_recv, METH_NOARGS, recv_doc},
         {"recv_bytes", WITH_KEYWORDS(channel_recv_bytes), recv_bytes_doc},

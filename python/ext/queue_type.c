@@ -219,11 +219,12 @@ static PyObject *queue_put(PyObject *self, PyObject *const *args, Py_ssize_t cou
 }
 
 PyDoc_STRVAR(put_nowait_doc, "put_nowait(obj)\n--\n\nput(obj, block=False).");
-static PyObject *queue_put_nowait(PyObject *self, PyObject *object)
+static PyObject *queue_put_nowait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
         const struct patience patience = {.deadline = skep_nowait()};
+        PyObject *object = parse_object("put_nowait", args, count, names);
 
-        if (put_one(self, object, COPY_IF_NEEDED, &patience) < 0)
+        if (!object || put_one(self, object, COPY_IF_NEEDED, &patience) < 0)
                 return NULL;
         Py_RETURN_NONE;
 }
@@ -590,7 +591,7 @@ static PyMethodDef queue_methods[] = {
         {"attach", queue_attach, METH_VARARGS | METH_CLASS, attach_doc},
         {"open", queue_open, METH_VARARGS | METH_CLASS, open_doc},
         {"put", FAST(queue_put), put_doc},
-        {"put_nowait", queue_put_nowait, METH_O, put_nowait_doc},
+        {"put_nowait", FAST(queue_put_nowait), put_nowait_doc},
         {"put_many", FAST(queue_put_many), put_many_doc},
         {"get", FAST(queue_get), get_doc},
         {"get_nowait", queue_get_nowait, METH_NOARGS, get_nowait_doc},

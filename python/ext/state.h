@@ -186,6 +186,8 @@ int copying_from(PyObject *copy, enum copying *ret_copying);
 /* A timeout alone, by place or by name. @return 0; -1 with an exception */
 int parse_timeout(struct core_state *state, const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
                   struct patience *ret_patience);
+/* The one argument `obj` of a call by METH_FASTCALL, by place or by name, borrowed. @return NULL with TypeError */
+PyObject *parse_object(const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names);
 
 /* One attempt of a waiting call. @return as the skep function */
 typedef int attempt_function(void *context, skep_deadline deadline);

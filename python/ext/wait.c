@@ -108,6 +108,16 @@ int parse_timeout(struct core_state *state, const char *function, PyObject *cons
         return patience_from(NULL, given ? args[0] : NULL, ret_patience);
 }
 
+PyObject *parse_object(const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+        Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
+
+        if (count + named == 1 && (!named || PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "obj") == 0))
+                return args[0];
+        PyErr_Format(PyExc_TypeError, "%s() takes one argument, obj", function);
+        return NULL;
+}
+
 /* A handler may wait in its turn, inside the wait that it interrupts. */
 static _Thread_local struct {
         PyThreadState *state;

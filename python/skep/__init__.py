@@ -8,6 +8,9 @@ New: arrays born in shared memory (empty, zeros, ones, full, array, asarray), Hi
 GoneError, OwnerDiedError, OwnerDiedWarning, WorkerDied.
 """
 import importlib as _importlib
+import importlib.machinery as _machinery
+import multiprocessing as _multiprocessing
+import sys as _sys
 
 from . import context
 from ._core import GoneError, HiveError, OwnerDiedError, OwnerDiedWarning, __version__
@@ -23,17 +26,42 @@ __all__ = _names + ['GoneError', 'Hive', 'HiveError', 'OwnerDiedError', 'OwnerDi
 _lazy = {'ProcessPoolExecutor': 'executor', 'WorkerDied': '_crew'}
 
 
+class _StandardSubmodules:
+    """Finder of those submodules of multiprocessing that skep has no file for: they are the standard library's modules themselves."""
+
+    @staticmethod
+    def find_spec(fullname, path=None, target=None):
+        parent, _, name = fullname.rpartition('.')
+        if parent != __name__ and not (parent.startswith(__name__ + '.') and _sys.modules[parent].__name__.startswith('multiprocessing.')):
+            return None
+        own = parent == __name__ and _machinery.PathFinder.find_spec(fullname, path)
+        standard = 'multiprocessing' + fullname[len(__name__):]
+        if own or not _machinery.PathFinder.find_spec(standard, _multiprocessing.__path__ if standard.count('.') == 1 else path):
+            return own or None
+        return _machinery.ModuleSpec(fullname, _StandardSubmodules(standard))
+
+    def __init__(self, standard):
+        self._standard = standard
+
+    def create_module(self, spec):
+        module = _importlib.import_module(self._standard)
+        self._spec = module.__spec__  # the import system replaces it
+        return module
+
+    def exec_module(self, module):
+        module.__spec__ = self._spec
+
+
+_sys.meta_path.insert(0, _StandardSubmodules)
+
+
 def __getattr__(name):
     if name in _lazy:
         return getattr(_importlib.import_module(f'{__name__}.{_lazy[name]}'), name)
-    # skep.queues is ours; skep.pool, skep.connection and the like are still the standard library's.
-    if name.startswith('_'):
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    for package in (__name__, 'multiprocessing'):
-        full_name = f'{package}.{name}'
+    if not name.startswith('_'):
         try:
-            return _importlib.import_module(full_name)
+            return _importlib.import_module(f'{__name__}.{name}')
         except ModuleNotFoundError as error:
-            if error.name != full_name:
+            if error.name != f'{__name__}.{name}':
                 raise
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -6,6 +6,8 @@ member of its parent's default hive from the start.
 """
 import multiprocessing
 from multiprocessing import context as _standard
+from multiprocessing.context import (  # noqa: F401: users ask this module for them
+    AuthenticationError, BufferTooShort, ProcessError, TimeoutError, assert_spawning, get_spawning_popen, set_spawning_popen)
 
 from .hive import Inheritance, default_hive
 
@@ -104,6 +106,12 @@ class BaseContext(_standard.BaseContext):
         """A skep.pool.Pool."""
         from .pool import Pool
         return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
+
+    def set_forkserver_preload(self, module_names):
+        """Modules that the fork server imports before it forks.  TypeError: not a list of strings."""
+        if not all(type(name) is str for name in module_names):  # early versions of 3.11 looked at the list set before
+            raise TypeError('module_names must be a list of strings')
+        super().set_forkserver_preload(module_names)
 
     def get_context(self, method=None):
         """The context of a start method; None: this one.  ValueError: no such method."""

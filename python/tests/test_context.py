@@ -28,6 +28,13 @@ def test_submodules_are_found():
     importlib.import_module('skep.util')
     assert skep.util is multiprocessing.util and skep.process is multiprocessing.process
     assert skep.pool.Pool
+    for name in ('pool', 'managers', 'dummy', 'dummy.connection', 'heap', 'spawn', 'forkserver', 'resource_sharer', 'resource_tracker'):
+        assert importlib.import_module(f'skep.{name}') is not None
+    dummy_connection = importlib.import_module('skep.dummy.connection')
+    assert dummy_connection is importlib.import_module('multiprocessing.dummy.connection')  # one module, not a second copy of its file
+    assert multiprocessing.heap.__spec__.name == 'multiprocessing.heap'
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module('skep.nonsense')
     with pytest.raises(AttributeError):
         skep.nonsense
 
