@@ -9,7 +9,7 @@
 #include <skep/queue.h>
 
 #define QUEUE_SEGMENTS 32u
-#define QUEUE_FIRST_SLOTS UINT64_C(256)
+#define QUEUE_FIRST_SLOTS UINT64_C(16) /* a program may have thousands of queues; one that gets deep grows in few steps */
 #define QUEUE_SLOT_BYTES 104u
 
 /*

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 
 #define WORLD_FIRST 4
-#define WORLD_UNBOUNDED 255
+#define WORLD_UNBOUNDED 15 /* one less than the first ring of an unbounded queue takes */
 
 struct world {
         skep_hive *hive;
