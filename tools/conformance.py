@@ -41,7 +41,11 @@ EXPECTED_FAILURES = {
     "TestStartMethod.test_mixed_startmethod": "a queue of one context may go to a process of another",
     "_TestImportStar.test_import": "wants the files of the package multiprocessing",
 }
-# The same for test modules that lie where the Python does not look: its own children do not find them, and may be older than they.
+# These pass or fail by the clock.
+EXPECTED_AT_TIMES = {
+    "TestIgnoreEINTR.test_ignore": "send_bytes() of much does not wait for a receiver: the child may have ended when it is signalled",
+}
+# The same as EXPECTED_FAILURES for test modules that lie where the Python does not look: its own children do not find them, and may be older than they.
 EXPECTED_WITH_BORROWED_TESTS = {
     "TestFlags.test_flags": "starts Python with -E -S",
     "TestStartMethod.test_preload_resources": "starts Python with -I",
@@ -164,7 +168,7 @@ def judge(name, outcomes, expected_failures):
     counts, wrong = {"passed": 0, "failed": 0, "skipped": 0, "expected": 0}, []
     for test, outcome in outcomes:
         expected = f"{name}.{test}" in expected_failures
-        if expected and outcome == "failed":
+        if outcome == "failed" and (expected or f"{name}.{test}" in EXPECTED_AT_TIMES):
             outcome = "expected"
         elif outcome == "failed" or (expected and outcome == "passed"):
             wrong.append(test + (" (passed, but stands in EXPECTED_FAILURES)" if outcome == "passed" else ""))

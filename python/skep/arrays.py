@@ -116,12 +116,31 @@ def _by_reference(array):
     return _seen, (type(array), pickle.PickleBuffer(memory), array.shape, array.dtype, array.strides, first - low)
 
 
+def _has_times(dtype):
+    """Whether there are times in the elements, which the buffer protocol cannot describe."""
+    if dtype.fields:
+        return any(_has_times(field[0].base) for field in dtype.fields.values())
+    return dtype.kind in 'Mm'
+
+
 def _reduce(array):
     """Pickle an array for a message; NumPy itself does it well where one piece of memory with a buffer is all there is."""
-    if not array.nbytes or array.flags.forc and array.dtype.kind in 'biufcV' and type(array).__name__ == 'ndarray':
+    dtype, is_whole = array.dtype, array.flags.forc and type(array).__name__ == 'ndarray'
+    if not array.nbytes or is_whole and dtype.kind in 'biufcV' and not _has_times(dtype):
         return array.__reduce_ex__(5)
     reduced = _by_reference(array)
-    return _reduce_copied(array) if isinstance(reduced, str) else reduced
+    if not isinstance(reduced, str):
+        return reduced
+    if is_whole and not dtype.hasobject and _has_times(dtype):  # as bytes, which go out of band
+        if array.flags.c_contiguous:
+            return _restored, (array.reshape(-1).view('u1'), dtype, array.shape, False)
+        return _restored, (array.T.reshape(-1).view('u1'), dtype, array.T.shape, True)
+    return _reduce_copied(array)
+
+
+def _restored(raw, dtype, shape, is_reversed):
+    array = raw.view(dtype).reshape(shape)
+    return array.T if is_reversed else array
 
 
 def _reduce_shared(array):
