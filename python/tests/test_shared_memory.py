@@ -377,6 +377,7 @@ def test_close_says_who_has_a_view():
     shm.unlink()
 
 
+@pytest.mark.skipif('asan' in os.environ.get('LD_PRELOAD', ''), reason='the sanitizer maps and unmaps memory of its own')
 def test_an_array_that_exports_nothing_keeps_the_mapping():
     before = mapped_kilobytes()
     shm = SharedMemory(create=True, size=4 << 20)
