@@ -98,6 +98,12 @@ static int32_t turns_ahead(uint64_t word, uint32_t turn)
         return (int32_t)(slot_turn(word) - turn);
 }
 
+/* Positions to go on by from a slot that is so many turns ahead: all turns before that one are over. */
+static uint64_t to_catch_up(const struct ring *ring, int32_t ahead)
+{
+        return (ahead > 0 ? (uint64_t)(ahead - 1) * ring->count : 0) + 1;
+}
+
 /* --- put ------------------------------------------------------------------------------------------------------------ */
 
 void ring_put_moved(const struct ring *ring, uint64_t position)
@@ -127,7 +133,7 @@ enum ring_result ring_put_claim(const struct ring *ring, uint32_t agent, uint64_
                         return RING_SEALED;
                 if (ahead < 0)
                         return RING_FULL;
-                position += (ahead > 0 ? (uint64_t)(ahead - 1) * ring->count : 0) + 1; /* all turns before that one were put */
+                position += to_catch_up(ring, ahead);
         }
 }
 
@@ -196,7 +202,7 @@ bool ring_seal(const struct ring *ring)
                         }
                         continue;
                 }
-                position = (position + 1) & POSITION_MASK;
+                position = (position + to_catch_up(ring, ahead)) & POSITION_MASK;
         }
 }
 
@@ -214,9 +220,9 @@ bool ring_has_space(const struct ring *ring)
 
 /* --- get ------------------------------------------------------------------------------------------------------------ */
 
-static bool head_advance(const struct ring *ring, uint64_t *head)
+static bool head_advance(const struct ring *ring, uint64_t *head, uint64_t positions)
 {
-        uint64_t next = (*head & ~POSITION_MASK) | ((*head + 1) & POSITION_MASK);
+        uint64_t next = (*head & ~POSITION_MASK) | ((*head + positions) & POSITION_MASK);
         if (!skep_cas(&ring->shared->head, head, next))
                 return false;
         PROBE("ring.head");
@@ -238,7 +244,7 @@ enum ring_result ring_get_claim(const struct ring *ring, uint32_t agent, uint64_
                         if (!skep_cas(&slot->word, &word, slot_word(turn, SLOT_READING, agent) | (word & SLOT_LAST)))
                                 continue;
                         PROBE("ring.reading");
-                        (void)head_advance(ring, &head);
+                        (void)head_advance(ring, &head, 1);
                         return RING_DONE;
                 }
                 if (ahead < 0 || (ahead == 0 && phase == SLOT_EMPTY))
@@ -247,7 +253,8 @@ enum ring_result ring_get_claim(const struct ring *ring, uint32_t agent, uint64_
                         return RING_BUSY;
                 if (ahead == 0 && phase == SLOT_SEALED)
                         return RING_SEALED;
-                (void)head_advance(ring, &head); /* READING by another, or taken; on failure head is what was found */
+                /* READING by another, or taken; on failure head is what was found.  Only damage is more than a turn ahead. */
+                (void)head_advance(ring, &head, to_catch_up(ring, ahead));
         }
 }
 
