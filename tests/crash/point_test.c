@@ -180,13 +180,13 @@ static bool begins_with_one_of(const char *name, const char *const *beginnings)
 static bool is_of_sync(const char *name)
 {
         return begins_with_one_of(name, (const char *const[]){"barrier.", "condition.", "event.set", "event.cleared", "event.waits", "lock.died",
-                                                              "lock.waits", "once.", "rwlock.", "semaphore.", NULL});
+                                                              "lock.waits", "once.", "rwlock.", "semaphore.", "value.", NULL});
 }
 
-/* ... and channel_point_test.c, memory_point_test.c, value_test.c, in those. */
+/* ... and channel_point_test.c, memory_point_test.c, in those. */
 static bool is_of_another_world(const char *name)
 {
-        return is_of_sync(name) || begins_with_one_of(name, (const char *const[]){"channel.", "queue.orphaned", "list.", "memory.", "value.", NULL});
+        return is_of_sync(name) || begins_with_one_of(name, (const char *const[]){"channel.", "queue.orphaned", "list.", "memory.", NULL});
 }
 
 START_TEST(every_probe_was_passed_by_some_operation)

@@ -26,6 +26,7 @@ struct things {
         skep_barrier *two, *pair, *lonely;
         skep_once *fresh, *begun;
         skep_rwlock *rwlock, *written, *reading, *dead_written, *dead_reading;
+        skep_value *value;
 };
 
 static struct things all;
@@ -50,6 +51,7 @@ static void make_all(skep_hive *hive)
         MUST(skep_condition_create(hive, SKEP_CONDITION_OPTIONS(.name = "own"), &all.own));
         MUST(skep_event_create(hive, "e", &all.event));
         MUST(skep_event_create(hive, "clear", &all.clear));
+        MUST(skep_value_create(hive, SKEP_VALUE_OPTIONS(.name = "value", .element = SKEP_ELEMENT_I32, .count = 2, .flags = SKEP_VALUE_LOCK), &all.value));
         MUST(skep_barrier_create(hive, "two", 2, &all.two));
         MUST(skep_barrier_create(hive, "pair", 2, &all.pair));
         MUST(skep_barrier_create(hive, "lonely", 2, &all.lonely));
@@ -79,6 +81,7 @@ static struct things open_all(skep_hive *hive)
         MUST(skep_condition_open(hive, "own", &found.own));
         MUST(skep_event_open(hive, "e", &found.event));
         MUST(skep_event_open(hive, "clear", &found.clear));
+        MUST(skep_value_open(hive, "value", &found.value));
         MUST(skep_barrier_open(hive, "two", &found.two));
         MUST(skep_barrier_open(hive, "pair", &found.pair));
         MUST(skep_barrier_open(hive, "lonely", &found.lonely));
@@ -108,6 +111,7 @@ static void leave_all(struct things *things)
         skep_condition_unref(things->own);
         skep_event_unref(things->event);
         skep_event_unref(things->clear);
+        skep_value_unref(things->value);
         skep_barrier_unref(things->two);
         skep_barrier_unref(things->pair);
         skep_barrier_unref(things->lonely);
@@ -339,6 +343,11 @@ void world_check(skep_hive *hive, const struct operation *operation, bool finish
         check_barrier(found.pair, operation, where);
         check_barrier(found.lonely, operation, where);
         CHECK(skep_event_is_set(found.clear) == 0);
+        int64_t number;
+        CHECK(skep_value_load_i64(found.value, 1, &number) == 0);
+        CHECK(is(operation, "value") ? (finished ? number == 9 : number == 0 || number == 5 || number == 7 || number == 9) : number == 0);
+        CHECK(skep_value_acquire(found.value, LONG) >= 0);
+        CHECK(skep_value_release(found.value) == 0);
         CHECK(skep_once_run(found.fresh, nothing, NULL, LONG) >= 0);
         CHECK(skep_once_run(found.begun, nothing, NULL, LONG) >= 0);
         skep_rwlock *rwlocks[] = {found.rwlock, found.written, found.reading, found.dead_written, found.dead_reading};
@@ -555,7 +564,21 @@ static void barrier_broken(struct world *world)
         MUST_BE(-EPIPE, skep_barrier_wait(all.two, NULL, NULL, LONG, NULL));
 }
 
+static void value_changed(struct world *world)
+{
+        int64_t expected = 7;
+        int32_t seen = 9;
+        (void)world;
+        MUST(skep_value_acquire(all.value, LONG));
+        MUST(skep_value_fetch_add_i64(all.value, 1, 5, NULL));
+        MUST(skep_value_store_i64(all.value, 1, 7));
+        MUST(skep_value_compare_exchange_i64(all.value, 1, &expected, 9));
+        MUST_BE(-ETIMEDOUT, skep_value_wait(all.value, 1, &seen, skep_within_ns(MS)));
+        MUST(skep_value_release(all.value));
+}
+
 const struct operation operations[] = {
+        {.name = "value", .run = value_changed},
         {.name = "lock", .run = lock_and_release},
         {.name = "lock, waiting", .run = lock_waits},
         {.name = "rlock", .run = rlock_twice},
