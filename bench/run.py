@@ -80,8 +80,8 @@ TARGETS = [
     ("Python ShareableList set", "", "faster", 5, "multiprocessing.ShareableList"),
     ("Python pipe round trip", "awake", "faster", 5, "multiprocessing.Pipe"),
     ("Python pipe round trip", "asleep", "times", 0.7, "multiprocessing.Pipe"),
-    ("Python pipe there", "1 MiB bytes", "faster", 3, "multiprocessing.Pipe"),
-    ("Python pipe there", "48 MiB", "faster", 1000, "multiprocessing.Pipe"),
+    ("Python pipe there, short reply", "1 MiB bytes", "faster", 3, "multiprocessing.Pipe"),
+    ("Python pipe there, short reply", "48 MiB", "faster", 1000, "multiprocessing.Pipe"),
     ("Python with Lock", "", "times", 0.5, "multiprocessing.Lock"),
     ("Python with RLock", "", "times", 0.5, "multiprocessing.RLock"),
     ("Python with Semaphore", "", "times", 0.5, "multiprocessing.Semaphore"),
@@ -140,8 +140,8 @@ def target_text(kind, figure, unit):
 
 def table_line(rows, name, words, kind, figure, peer):
     ours = find(rows, name, words, "skep")
-    if not ours:
-        return None
+    if not ours:  # its program was left out or failed, or the names do not agree
+        return [f"{name}, {words}".rstrip(", "), "no such row", peer or "-", "-", "-", target_text(kind, figure, ""), "?"]
     theirs = find(rows, name, words, peer)["median"] if peer and find(rows, name, words, peer) else None
     reached = judge(kind, figure, ours["median"], theirs)
     what = name + (f", {ours['parameters'].split(', pinned')[0].split(', not pinned')[0]}")
@@ -151,7 +151,7 @@ def table_line(rows, name, words, kind, figure, peer):
 
 def print_table(rows):
     lines = [["what", "skep", "peer", "peer's", "skep/peer", "target", "reached"]]
-    lines += [line for target in TARGETS if (line := table_line(rows, *target))]
+    lines += [table_line(rows, *target) for target in TARGETS]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
