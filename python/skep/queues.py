@@ -175,7 +175,8 @@ class JoinableQueue(Queue):
     """A Queue that counts the objects for which nobody has said task_done() yet; join() waits until there are none.
 
     The count is one number in the hive, changed in one step.  Who is killed with an object that he has got leaves it
-    unfinished, as it is, until another says task_done() for it.
+    unfinished, as it is, until another says task_done() for it.  Not covered yet: who is killed inside put(), after counting
+    and before the object is there (pickling lies between), leaves the figure too high, and join() waits for task_done().
     """
 
     def __init__(self, maxsize=0, *, ctx=None):
