@@ -24,8 +24,6 @@
 #include <skep/channel.h>
 #include <skep/inspect.h>
 
-#define FIRST_SLOTS 16 /* a conversation is short; there may be thousands of channels */
-
 struct shm_channel_end {
         uint64_t reads;
         uint64_t writes;
@@ -102,9 +100,9 @@ int skep_channel_create(skep_hive *hive, const struct skep_channel_options *give
                 result = agent_self(hive, &agent);
         const struct skep_queue_options *way = SKEP_QUEUE_OPTIONS(.capacity = options.capacity, .slot_bytes = options.slot_bytes);
         if (result == 0)
-                result = queue_create(hive, way, FIRST_SLOTS, &back);
+                result = skep_queue_create(hive, way, &back);
         if (result == 0 && !(options.flags & SKEP_CHANNEL_ONE_WAY))
-                result = queue_create(hive, way, FIRST_SLOTS, &forth);
+                result = skep_queue_create(hive, way, &forth);
         if (result == 0)
                 result = end_create(agent, back, forth, NULL, &first);
         if (result == 0)

@@ -125,6 +125,7 @@ static int slot_take(skep_hive *hive, uint32_t *ret_index)
                         uint64_t high = skep_load_relaxed(&hive->header->agent_high);
                         while (high < index && !skep_cas(&hive->header->agent_high, &high, index))
                                 ;
+                        PROBE("agent.high");
                         *ret_index = index;
                         return 0;
                 }

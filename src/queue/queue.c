@@ -51,8 +51,7 @@ static int queue_new(struct skep_agent *agent, struct shm_block *block, skep_que
 {
         uint64_t bytes;
         struct shm_queue *shared = heap_data(agent->hive, block, &bytes);
-        bool sound = shared && bytes >= sizeof *shared && shared->slot_bytes && shared->slot_bytes <= 4096 && shared->slot_bytes % 64 == 0 &&
-                     shared->first_slots && shared->first_slots <= QUEUE_FIRST_SLOTS;
+        bool sound = shared && bytes >= sizeof *shared && shared->slot_bytes && shared->slot_bytes <= 4096 && shared->slot_bytes % 64 == 0;
         skep_queue *queue = sound ? calloc(1, sizeof *queue) : NULL;
         if (!queue) {
                 (void)claim_unref(agent, block);
@@ -73,7 +72,7 @@ static int queue_new(struct skep_agent *agent, struct shm_block *block, skep_que
 
 int queue_add_segment(skep_queue *queue, struct skep_agent *agent, uint32_t segment)
 {
-        uint64_t slots = queue->capacity ? queue->capacity : queue->shared->first_slots << segment;
+        uint64_t slots = queue->capacity ? queue->capacity : QUEUE_FIRST_SLOTS << segment;
         uint64_t bytes = ring_bytes(slots, queue->slot_bytes), unused;
         struct shm_block *block;
         if (bytes > queue->hive->capacity_bytes)
@@ -103,7 +102,7 @@ static int queue_fill(skep_queue *queue, struct skep_agent *agent, const struct 
         return result == 0 && options->name ? name_enter(agent, options->name, queue->block) : result;
 }
 
-int queue_create(skep_hive *hive, const struct skep_queue_options *given, uint64_t first_slots, skep_queue **ret_queue)
+int skep_queue_create(skep_hive *hive, const struct skep_queue_options *given, skep_queue **ret_queue)
 {
         struct skep_queue_options options;
         int result = options_copy(&options, sizeof options, given);
@@ -125,7 +124,6 @@ int queue_create(skep_hive *hive, const struct skep_queue_options *given, uint64
         shared->capacity = options.capacity;
         shared->slot_bytes = align_up(options.slot_bytes ? options.slot_bytes : QUEUE_SLOT_BYTES, 64);
         shared->flags = options.flags;
-        shared->first_slots = first_slots;
         claim_adopt(agent, block, BLOCK_QUEUE); /* LIVE only now: a reaper never destroys half a header */
         skep_queue *queue;
         result = queue_new(agent, block, &queue);
@@ -137,11 +135,6 @@ int queue_create(skep_hive *hive, const struct skep_queue_options *given, uint64
         else
                 *ret_queue = queue;
         return result;
-}
-
-int skep_queue_create(skep_hive *hive, const struct skep_queue_options *options, skep_queue **ret_queue)
-{
-        return queue_create(hive, options, QUEUE_FIRST_SLOTS, ret_queue);
 }
 
 int queue_of_block(struct skep_agent *agent, struct shm_block *block, skep_queue **ret_queue)

@@ -9,7 +9,8 @@
 #include <skep/queue.h>
 
 #define QUEUE_SEGMENTS 32u
-#define QUEUE_FIRST_SLOTS UINT64_C(16) /* a program may have thousands of queues; one that gets deep grows in few steps */
+/* Of an unbounded queue's first ring; each further one has twice as many.  A program may have thousands of queues, and few get deep. */
+#define QUEUE_FIRST_SLOTS UINT64_C(16)
 #define QUEUE_SLOT_BYTES 128u
 #define QUEUE_RUN 64u /* messages of a run after which others are told */
 
@@ -61,8 +62,7 @@ struct shm_queue {
         uint64_t slot_bytes;               /* constant */
         uint64_t flags;                    /* constant: SKEP_QUEUE_* */
         uint64_t segments[QUEUE_SEGMENTS]; /* block of each ring: 0, then that for ever.  Each is a claim of the queue */
-        uint64_t first_slots;              /* constant: of an unbounded queue's first ring; each further one has twice as many */
-        uint64_t pad0[12];
+        uint64_t pad0[13];
         uint64_t head_segment;             /* hint {epoch 32, index 32}: first that may have messages; lowered with a message put back */
         uint64_t tail_segment;             /* hint: index of the last */
         uint64_t closed;                   /* 0, then 1 for ever */
@@ -101,9 +101,6 @@ struct skep_queue {
         struct queue_watch *watch, *space_watch; /* watch.c */
         pthread_mutex_t mutex;     /* over rings */
 };
-
-/* As skep_queue_create(), with that many slots in the first ring if it is unbounded. */
-int queue_create(skep_hive *hive, const struct skep_queue_options *options, uint64_t first_slots, skep_queue **ret_queue);
 
 /* A handle on a queue whose block is known, and cannot go meanwhile. @return 0, -EPROTOTYPE, -EBADMSG, -ENOMEM */
 int queue_of_block(struct skep_agent *agent, struct shm_block *block, skep_queue **ret_queue);
