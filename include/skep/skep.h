@@ -37,9 +37,11 @@
 #include <skep/once.h>
 #include <skep/process.h>
 #include <skep/queue.h>
+#include <skep/remote.h>
 #include <skep/rlock.h>
 #include <skep/rwlock.h>
 #include <skep/semaphore.h>
+#include <skep/server.h>
 #include <skep/shareable_list.h>
 #include <skep/shared_memory.h>
 #include <skep/value.h>

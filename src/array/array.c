@@ -258,6 +258,26 @@ int array_from(struct skep_agent *agent, struct shm_block *block, const void *de
         return result == -EINVAL || result == -EOVERFLOW ? -EBADMSG : result;
 }
 
+static uint8_t *gather(const skep_array *array, uint32_t dimension, const uint8_t *from, uint8_t *to)
+{
+        size_t bytes = skep_element_bytes(array->element);
+        if (dimension == array->dimension_count) {
+                memcpy(to, from, bytes);
+                return to + bytes;
+        }
+        for (uint64_t i = 0; i < array->shape[dimension]; i++)
+                to = gather(array, dimension + 1, from + (int64_t)i * array->strides[dimension], to);
+        return to;
+}
+
+uint8_t *array_gather(const skep_array *array)
+{
+        uint8_t *gathered = malloc(skep_array_bytes(array) + !array->count);
+        if (gathered)
+                (void)gather(array, 0, array->data, gathered);
+        return gathered;
+}
+
 struct shm_block *array_block(const skep_array *array)
 {
         return array->block;

@@ -26,6 +26,9 @@ uint64_t array_describe(const skep_array *array, void *description);
 /* Make a handle from a description that came from shared memory, claiming the block. @return 0, -EBADMSG, -ENOMEM, ... */
 int array_from(struct skep_agent *agent, struct shm_block *block, const void *description, uint64_t bytes, skep_array **ret_array);
 
+/* The elements in C order, for memory that free() ends; NULL: out of memory. */
+uint8_t *array_gather(const skep_array *array);
+
 struct shm_block *array_block(const skep_array *array);
 
 #endif

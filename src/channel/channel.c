@@ -97,7 +97,7 @@ int skep_channel_create(skep_hive *hive, const struct skep_channel_options *give
         if (result == 0 && options.name)
                 result = name_check(options.name);
         if (result == 0)
-                result = agent_self(hive, &agent);
+                result = hive->remote ? -ENOTSUP : agent_self(hive, &agent);
         const struct skep_queue_options *way = SKEP_QUEUE_OPTIONS(.capacity = options.capacity, .slot_bytes = options.slot_bytes);
         if (result == 0)
                 result = skep_queue_create(hive, way, &back);

@@ -43,6 +43,11 @@ void kind_register(enum block_kind kind, const struct kind *what)
         kinds[kind] = what;
 }
 
+const struct kind *kind_at(enum block_kind kind)
+{
+        return kinds[kind];
+}
+
 const struct kind *kind_of(const struct shm_block *block)
 {
         enum block_kind kind = claim_kind(block);

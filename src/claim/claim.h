@@ -77,9 +77,11 @@ struct kind {
         void (*recover)(struct reap *reap, struct shm_block *block);        /* one who claimed it died; idempotent */
         uint64_t (*verify)(skep_hive *hive, struct shm_block *block);       /* @return problems */
         void (*inspect)(skep_hive *hive, struct shm_block *block, struct skep_object_info *info);
+        void (*facts)(void *shared, const int64_t *facts, uint32_t count); /* of a remote object: fill in what is constant of a payload of zeros */
 };
 void kind_register(enum block_kind kind, const struct kind *what);
 const struct kind *kind_of(const struct shm_block *block); /* never NULL */
+const struct kind *kind_at(enum block_kind kind);          /* NULL: none */
 
 /* --- an object's word that names another object: a claim of the first on the second ------------------------------------------- */
 

@@ -6,9 +6,11 @@
  * (HOLD, DROP with INTENT_WORD), so that a dead writer's half entry is free and its claim undone.
  */
 #include "claim/claim.h"
+#include "hive/remote.h"
 #include "sync/lock.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct shm_name *entry_find(skep_hive *hive, const char *name)
@@ -68,10 +70,44 @@ int name_find(struct skep_agent *agent, const char *name, enum block_kind kind, 
         return result;
 }
 
+/* --- of another machine ------------------------------------------------------------------------------------------------------ */
+
+static int forget_remote(skep_hive *hive, const char *name)
+{
+        struct remote_call call = {.method = REMOTE_FORGET, .arguments = &REMOTE_BYTES(name, strlen(name)), .count = 1};
+        return remote_call(hive, &call);
+}
+
+/* Kind and name of each, ended by a zero. */
+static int names_remote(skep_hive *hive, int (*visit)(const struct skep_object_entry *entry, void *context), void *context)
+{
+        struct remote_call call = {.method = REMOTE_NAMES};
+        int result = remote_call(hive, &call);
+        const char *at = call.data, *end = at + call.bytes;
+        while (result == 0 && at < end) {
+                struct skep_object_entry entry = {.kind = at};
+                const char *name = at + strnlen(at, (size_t)(end - at)) + 1;
+                size_t length = name < end ? strnlen(name, (size_t)(end - name)) : 0;
+                if (name >= end || name + length == end || length > SKEP_NAME_MAX) {
+                        result = -EPROTO;
+                        break;
+                }
+                memcpy(entry.name, name, length);
+                at = name + length + 1;
+                result = visit(&entry, context);
+        }
+        free(call.data);
+        return result;
+}
+
+/* --- what has a name --------------------------------------------------------------------------------------------------------- */
+
 int skep_hive_forget(skep_hive *hive, const char *name)
 {
         struct skep_agent *agent;
         int result = name_check(name);
+        if (result == 0 && hive->remote)
+                return forget_remote(hive, name);
         if (result == 0)
                 result = agent_self(hive, &agent);
         if (result == 0)
@@ -107,6 +143,8 @@ int skep_hive_names(skep_hive *hive, int (*visit)(const struct skep_object_entry
 {
         struct skep_object_entry entry;
         struct skep_agent *agent;
+        if (hive->remote)
+                return names_remote(hive, visit, context);
         int result = agent_self(hive, &agent);
         for (uint32_t i = 0; i < HIVE_NAME_MAX && result == 0; i++) {
                 result = entry_copy(agent, &hive->names[i], &entry);

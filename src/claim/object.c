@@ -30,6 +30,8 @@ int object_create(skep_hive *hive, enum block_kind kind, const char *name, uint6
         struct shm_block *block;
         struct object *object;
         int result = name ? name_check(name) : 0;
+        if (hive->remote)
+                return -ENOTSUP; /* a kind that has no remote form: in this process alone it is of no use */
         if (result == 0)
                 result = agent_self(hive, &agent);
         if (result == 0)
@@ -50,11 +52,78 @@ int object_create(skep_hive *hive, enum block_kind kind, const char *name, uint6
         return result;
 }
 
+/* --- of another machine ------------------------------------------------------------------------------------------------------ */
+
+int object_of_answer(skep_hive *hive, enum block_kind kind, int result, const struct remote_call *call, struct object **ret_object)
+{
+        const struct kind *known = kind_at(kind);
+        if (result < 0)
+                return result;
+        if (call->result_count < 2)
+                return -EPROTO;
+        struct object *object = calloc(1, known->handle_bytes);
+        void *shared = calloc(1, known->shared_bytes);
+        if (!object || !shared) {
+                free(object);
+                free(shared);
+                return -ENOMEM;
+        }
+        *object = (struct object){.hive = &hive->remote->stub, .shared = shared, .shared_bytes = known->shared_bytes};
+        object->reference = (skep_block){(uint64_t)call->results[0], (uint64_t)call->results[1]};
+        if (known->facts)
+                known->facts(shared, call->results + 2, call->result_count - 2);
+        *ret_object = object;
+        return 0;
+}
+
+static struct remote_value text_value(const char *text)
+{
+        return text ? REMOTE_BYTES(text, strlen(text)) : REMOTE_NIL;
+}
+
+static int find_remote(skep_hive *hive, enum block_kind kind, uint32_t method, const char *name, const skep_block *reference, struct object **ret_object)
+{
+        const struct remote_value arguments[] = {text_value(kind_at(kind)->name), text_value(name)};
+        struct remote_call call = {.method = method, .object = reference, .arguments = arguments, .count = name ? 2 : 1};
+        return object_of_answer(hive, kind, remote_call(hive, &call), &call, ret_object);
+}
+
+int object_create_remote(skep_hive *hive, enum block_kind kind, const char *name, const struct remote_value *options, uint32_t count,
+                         struct object **ret_object)
+{
+        struct remote_value arguments[REMOTE_VALUES_MAX] = {text_value(kind_at(kind)->name), text_value(name)};
+        int result = name ? name_check(name) : 0;
+        if (result < 0)
+                return result;
+        if (count)
+                memcpy(arguments + 2, options, count * sizeof *options);
+        struct remote_call call = {.method = REMOTE_CREATE, .arguments = arguments, .count = count + 2};
+        return object_of_answer(hive, kind, remote_call(hive, &call), &call, ret_object);
+}
+
+int64_t object_ask(const struct object *object, uint32_t method, uint32_t index)
+{
+        struct remote_call call = {.method = method, .object = &object->reference};
+        return remote_call(object->hive, &call) >= 0 && index < call.result_count ? call.results[index] : 0;
+}
+
+static void unref_remote(struct object *object)
+{
+        struct remote_call call = {.method = REMOTE_UNREF, .object = &object->reference};
+        object->hive->remote->tell(object->hive->remote, &call);
+        free(object->shared);
+        free(object);
+}
+
+/* --- find and drop ------------------------------------------------------------------------------------------------------------ */
+
 int object_open(skep_hive *hive, enum block_kind kind, const char *name, struct object **ret_object)
 {
         struct skep_agent *agent;
         struct shm_block *block;
-        int result = agent_self(hive, &agent);
+        int result = hive->remote ? name_check(name) : agent_self(hive, &agent);
+        if (hive->remote)
+                return result < 0 ? result : find_remote(hive, kind, REMOTE_OPEN, name, NULL, ret_object);
         if (result == 0)
                 result = name_find(agent, name, kind, &block);
         return result < 0 ? result : wrap(agent, block, ret_object);
@@ -69,6 +138,8 @@ int object_of_block(struct skep_agent *agent, struct shm_block *block, struct ob
 int object_attach(skep_hive *hive, enum block_kind kind, skep_block reference, struct object **ret_object)
 {
         struct skep_agent *agent;
+        if (hive->remote)
+                return find_remote(hive, kind, REMOTE_ATTACH, NULL, &reference, ret_object);
         int result = agent_self(hive, &agent);
         if (result < 0)
                 return result;
@@ -84,6 +155,10 @@ int object_attach(skep_hive *hive, enum block_kind kind, skep_block reference, s
 void object_unref(struct object *object)
 {
         struct skep_agent *agent;
+        if (object && object_is_remote(object)) {
+                unref_remote(object);
+                return;
+        }
         if (object && agent_self(object->hive, &agent) == 0)
                 (void)claim_unref(agent, object->block);
         free(object);

@@ -9,12 +9,13 @@
 #define CLAIM_OBJECT_H
 
 #include "claim/claim.h"
+#include "hive/remote.h"
 
 struct object {
-        skep_hive *hive;
-        struct shm_block *block;
+        skep_hive *hive;         /* of a remote object: the stub */
+        struct shm_block *block; /* NULL: remote */
         skep_block reference;
-        void *shared; /* the payload, checked to be as long as the kind says */
+        void *shared; /* the payload, checked to be as long as the kind says; of a remote object: a private one, with the kind's facts */
         uint64_t shared_bytes;
 };
 
@@ -40,6 +41,29 @@ int object_attach(skep_hive *hive, enum block_kind kind, skep_block reference, s
 
 /* The same for a block whose record is known. */
 int object_of_block(struct skep_agent *agent, struct shm_block *block, struct object **ret_object);
+
+/* --- of another machine (hive/remote.h) ---------------------------------------------------------------------------------- */
+
+/* Make one there. @param options  what the kind wants to know, as server and client agree (manager/methods.c) */
+int object_create_remote(skep_hive *hive, enum block_kind kind, const char *name, const struct remote_value *options, uint32_t count,
+                         struct object **ret_object);
+
+/* What a call for a handle (open, attach, create) answers. */
+int object_of_answer(skep_hive *hive, enum block_kind kind, int result, const struct remote_call *call, struct object **ret_object);
+
+static inline bool object_is_remote(const struct object *object)
+{
+        return !object->block;
+}
+
+/* A function's way out when object_self() has failed: for a remote object that was no failure. */
+static inline int object_call(const struct object *object, int failed, uint32_t method, skep_deadline deadline)
+{
+        return object_is_remote(object) ? remote_simple(object->hive, &object->reference, method, deadline, NULL, 0, NULL) : failed;
+}
+
+/* One integer of what a method answers; 0 if there is no answer. */
+int64_t object_ask(const struct object *object, uint32_t method, uint32_t index);
 
 /* Drop the claim, free the handle. @param object  NULL is allowed */
 void object_unref(struct object *object);

@@ -41,6 +41,8 @@ struct skep_hive {
         struct skep_agent *agent_list;
         struct skep_hive *next; /* list of all handles of the process */
 
+        struct remote *remote; /* NULL, or who knows its objects on another machine: remote.h */
+
         /* claim/: how often this process holds each block, by where its record lies; a sparse private mapping */
         uint32_t *local;
         uint64_t local_bytes;

@@ -90,20 +90,26 @@ void agent_free_slot(struct shm_agent *shared)
         skep_store(&shared->word, agent_word(word_generation(word) + 1, 0));
 }
 
+/* Under process_mutex. */
+static void agent_leave(struct skep_agent *agent)
+{
+        if (agent->hive) {
+                struct skep_agent **link = &agent->hive->agent_list;
+                while (*link && *link != agent)
+                        link = &(*link)->next;
+                if (*link)
+                        *link = agent->next;
+                agent_free_slot(agent->shared);
+        }
+        free(agent);
+}
+
 static void thread_ends(void *first)
 {
         pthread_mutex_lock(&process_mutex);
         for (struct skep_agent *agent = first, *next; agent; agent = next) {
                 next = agent->thread_next;
-                if (agent->hive) {
-                        struct skep_agent **link = &agent->hive->agent_list;
-                        while (*link && *link != agent)
-                                link = &(*link)->next;
-                        if (*link)
-                                *link = agent->next;
-                        agent_free_slot(agent->shared);
-                }
-                free(agent);
+                agent_leave(agent);
         }
         pthread_mutex_unlock(&process_mutex);
         thread_agents = agent_current = NULL;
@@ -149,19 +155,10 @@ static struct skep_agent *thread_find(const skep_hive *hive)
         return found;
 }
 
-int agent_attach(skep_hive *hive, struct skep_agent **ret_agent)
+int agent_create(skep_hive *hive, struct skep_agent **ret_agent)
 {
-        if (hive->member == MEMBER_NONE)
-                return -ESTALE;
-        agent_current = NULL; /* it may be one that thread_find() frees */
-        struct skep_agent *agent = thread_find(hive);
-        pthread_once(&thread_once, thread_key_create);
-        pthread_setspecific(thread_key, thread_agents);
-        if (agent) {
-                *ret_agent = agent_current = agent;
-                return 0;
-        }
         uint32_t index;
+        struct skep_agent *agent = NULL;
         int result = slot_take(hive, &index);
         if (result == -EUSERS && skep_hive_reap(hive, NULL) == 0)
                 result = slot_take(hive, &index);
@@ -177,8 +174,34 @@ int agent_attach(skep_hive *hive, struct skep_agent **ret_agent)
         pthread_mutex_lock(&process_mutex);
         agent->next = hive->agent_list;
         hive->agent_list = agent;
-        agent->thread_next = thread_agents;
         pthread_mutex_unlock(&process_mutex);
+        *ret_agent = agent;
+        return 0;
+}
+
+void agent_end(struct skep_agent *agent)
+{
+        pthread_mutex_lock(&process_mutex);
+        agent_leave(agent);
+        pthread_mutex_unlock(&process_mutex);
+}
+
+int agent_attach(skep_hive *hive, struct skep_agent **ret_agent)
+{
+        if (hive->member == MEMBER_NONE)
+                return -ESTALE;
+        agent_current = NULL; /* it may be one that thread_find() frees */
+        struct skep_agent *agent = thread_find(hive);
+        pthread_once(&thread_once, thread_key_create);
+        pthread_setspecific(thread_key, thread_agents);
+        if (agent) {
+                *ret_agent = agent_current = agent;
+                return 0;
+        }
+        int result = agent_create(hive, &agent);
+        if (result < 0)
+                return result;
+        agent->thread_next = thread_agents;
         thread_agents = agent;
         pthread_setspecific(thread_key, thread_agents);
         *ret_agent = agent_current = agent;

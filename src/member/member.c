@@ -14,6 +14,7 @@
  */
 #include "base/checked.h"
 #include "base/probe.h"
+#include "hive/remote.h"
 #include "member/private.h"
 #include "os/os.h"
 
@@ -347,6 +348,8 @@ skep_hive *skep_hive_detach(skep_hive *hive)
 {
         if (!hive)
                 return NULL;
+        if (hive->remote)
+                hive->remote->end(hive->remote);
         leave_announce(hive);
         pthread_mutex_lock(&process_mutex);
         skep_hive **link = &handles;

@@ -50,6 +50,20 @@ static inline int agent_self(skep_hive *hive, struct skep_agent **ret_agent)
         return agent_attach(hive, ret_agent);
 }
 
+/*
+ * An agent that is no thread: it owns, in turn, for whoever wears it.  One thread at a time; what it holds when it is ended is left as by a
+ * thread that ends.  The caller ends it before the hive is detached.
+ */
+int agent_create(skep_hive *hive, struct skep_agent **ret_agent);
+void agent_end(struct skep_agent *agent);
+/* From now on the calling thread works as @p agent. @return whom it was; to be worn again */
+static inline struct skep_agent *agent_wear(struct skep_agent *agent)
+{
+        struct skep_agent *before = agent_current;
+        agent_current = agent;
+        return before;
+}
+
 /* Member of an agent id, or -1 if that agent has gone (its thread ended, or it was reaped). */
 int agent_member(const skep_hive *hive, uint32_t id);
 

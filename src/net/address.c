@@ -63,6 +63,15 @@ int net_wait(int fd, int events, skep_deadline deadline)
         }
 }
 
+int net_wait_surely(int fd, int events)
+{
+        int result;
+        do
+                result = os_socket_poll(fd, events, INT64_MAX);
+        while (result == -EINTR);
+        return result < 0 ? result : 0;
+}
+
 static int connect_to(const struct os_address *address, int *ret_fd, skep_deadline deadline)
 {
         int fd, result;

@@ -200,6 +200,13 @@ static int64_t locked_read(skep_connection *connection, void *buffer, size_t byt
         return result;
 }
 
+int64_t connection_read(skep_connection *connection, void *buffer, size_t bytes)
+{
+        if (connection->generation != generation)
+                return -ESTALE;
+        return skep_load32(&connection->broken) ? -ECONNRESET : locked_read(connection, buffer, bytes);
+}
+
 /* --- send ----------------------------------------------------------------------------------------------------------------------- */
 
 struct sending {

@@ -30,6 +30,10 @@ static int condition_complete(struct object *taken, skep_condition **ret_conditi
 {
         struct skep_agent *agent;
         skep_condition *condition = (skep_condition *)taken;
+        if (object_is_remote(taken)) {
+                *ret_condition = condition; /* who serves it knows the lock */
+                return 0;
+        }
         int result = object_self(taken, &agent);
         if (result == 0)
                 result = lock_bind(condition, agent);
@@ -38,6 +42,15 @@ static int condition_complete(struct object *taken, skep_condition **ret_conditi
         else
                 *ret_condition = condition;
         return result;
+}
+
+static int create_remote(skep_hive *hive, const char *name, const struct object *lock, bool recursive, skep_condition **ret_condition)
+{
+        const struct remote_value options[] = {REMOTE_INTEGER(recursive), REMOTE_INTEGER(lock ? lock->reference.offset : 0),
+                                               REMOTE_INTEGER(lock ? lock->reference.serial : 0)};
+        struct object *object;
+        int result = object_create_remote(hive, BLOCK_CONDITION, name, options, 3, &object);
+        return result < 0 ? result : condition_complete(object, ret_condition);
 }
 
 int skep_condition_create(skep_hive *hive, const struct skep_condition_options *given, skep_condition **ret_condition)
@@ -49,8 +62,10 @@ int skep_condition_create(skep_hive *hive, const struct skep_condition_options *
         if (result == 0 && options.lock && options.rlock)
                 result = -EINVAL;
         struct object *lock = options.lock ? &options.lock->base : options.rlock ? &options.rlock->base : NULL;
-        if (result == 0 && lock && lock->hive != hive)
+        if (result == 0 && lock && lock->hive != (hive->remote ? &hive->remote->stub : hive))
                 result = -EINVAL;
+        if (result == 0 && hive->remote)
+                return create_remote(hive, options.name, lock, options.rlock != NULL, ret_condition);
         if (result == 0 && options.name)
                 result = name_check(options.name);
         if (result == 0)
@@ -96,7 +111,7 @@ skep_block skep_condition_reference(const skep_condition *condition)
 skep_condition *skep_condition_unref(skep_condition *condition)
 {
         if (condition) {
-                object_unref(condition->lock);
+                object_unref(condition->lock); /* NULL: remote */
                 object_unref(&condition->base);
         }
         return NULL;
@@ -112,7 +127,7 @@ int skep_condition_acquire(skep_condition *condition, skep_deadline deadline)
         struct skep_agent *agent;
         int result = object_self(&condition->base, &agent);
         if (result < 0)
-                return result;
+                return object_call(&condition->base, result, REMOTE_CONDITION_ACQUIRE, deadline);
         return is_recursive(condition) ? rlock_acquire(agent, condition->lock->shared, deadline)
                                        : user_lock_acquire(agent, condition->lock->shared, deadline);
 }
@@ -120,10 +135,10 @@ int skep_condition_acquire(skep_condition *condition, skep_deadline deadline)
 int skep_condition_release(skep_condition *condition)
 {
         struct skep_agent *agent;
-        struct shm_lock *lock = condition->lock->shared;
         int result = object_self(&condition->base, &agent);
         if (result < 0)
-                return result;
+                return object_call(&condition->base, result, REMOTE_CONDITION_RELEASE, skep_nowait());
+        struct shm_lock *lock = condition->lock->shared;
         return is_recursive(condition) ? rlock_release(agent, lock) : lock_release(agent, &lock->word);
 }
 
@@ -131,21 +146,25 @@ int skep_condition_release(skep_condition *condition)
 static int holder_self(const skep_condition *condition, struct skep_agent **ret_agent)
 {
         int result = object_self(&condition->base, ret_agent);
-        const struct shm_lock *lock = condition->lock->shared;
-        return result == 0 && lock_owner(&lock->word) != (*ret_agent)->id ? -EPERM : result;
+        const struct shm_lock *lock = result == 0 ? condition->lock->shared : NULL;
+        return lock && lock_owner(&lock->word) != (*ret_agent)->id ? -EPERM : result;
 }
 
 int skep_condition_wait(skep_condition *condition, skep_deadline deadline)
 {
         struct skep_agent *agent;
         int result = holder_self(condition, &agent);
-        return result < 0 ? result : condition_wait(agent, SHARED(condition, condition), condition->lock->shared, deadline);
+        if (result < 0)
+                return object_call(&condition->base, result, REMOTE_CONDITION_WAIT, deadline);
+        return condition_wait(agent, SHARED(condition, condition), condition->lock->shared, deadline);
 }
 
 int skep_condition_notify(skep_condition *condition, uint32_t count)
 {
         struct skep_agent *agent;
         int result = holder_self(condition, &agent);
+        if (result < 0 && object_is_remote(&condition->base))
+                return remote_simple(condition->base.hive, &condition->base.reference, REMOTE_CONDITION_NOTIFY, skep_nowait(), (const int64_t[]){count}, 1, NULL);
         if (result == 0)
                 (void)condition_notify(agent, SHARED(condition, condition), count);
         return result;

@@ -13,7 +13,7 @@ struct skep_event {
 int skep_event_create(skep_hive *hive, const char *name, skep_event **ret_event)
 {
         struct object *object;
-        int result = object_create(hive, BLOCK_EVENT, name, sizeof(struct shm_event), NULL, NULL, &object);
+        int result = hive->remote ? object_create_remote(hive, BLOCK_EVENT, name, NULL, 0, &object) : object_create(hive, BLOCK_EVENT, name, sizeof(struct shm_event), NULL, NULL, &object);
         if (result == 0)
                 *ret_event = (skep_event *)object;
         return result;
@@ -23,26 +23,30 @@ OBJECT_FUNCTIONS(event, BLOCK_EVENT)
 
 int skep_event_set(skep_event *event)
 {
+        if (object_is_remote(&event->base))
+                return object_call(&event->base, 0, REMOTE_EVENT_SET, skep_nowait());
         flag_set(SHARED(event, event));
         return 0;
 }
 
 int skep_event_clear(skep_event *event)
 {
+        if (object_is_remote(&event->base))
+                return object_call(&event->base, 0, REMOTE_EVENT_CLEAR, skep_nowait());
         flag_clear(SHARED(event, event));
         return 0;
 }
 
 int skep_event_is_set(const skep_event *event)
 {
-        return flag_is_set(SHARED(event, event));
+        return object_is_remote(&event->base) ? (int)object_ask(&event->base, REMOTE_EVENT_IS_SET, 0) : flag_is_set(SHARED(event, event));
 }
 
 int skep_event_wait(skep_event *event, skep_deadline deadline)
 {
         struct skep_agent *agent;
         int result = object_self(&event->base, &agent);
-        return result < 0 ? result : flag_wait(agent, SHARED(event, event), deadline);
+        return result < 0 ? object_call(&event->base, result, REMOTE_EVENT_WAIT, deadline) : flag_wait(agent, SHARED(event, event), deadline);
 }
 
 static void event_inspect(skep_hive *hive, struct shm_block *block, struct skep_object_info *info)

@@ -54,7 +54,8 @@ __attribute__((constructor)) static void lock_register(void)
 int skep_lock_create(skep_hive *hive, const char *name, skep_lock **ret_lock)
 {
         struct object *object;
-        int result = object_create(hive, BLOCK_LOCK, name, sizeof(struct shm_lock), NULL, NULL, &object);
+        int result = hive->remote ? object_create_remote(hive, BLOCK_LOCK, name, NULL, 0, &object)
+                                  : object_create(hive, BLOCK_LOCK, name, sizeof(struct shm_lock), NULL, NULL, &object);
         if (result == 0)
                 *ret_lock = (skep_lock *)object;
         return result;
@@ -66,40 +67,46 @@ int skep_lock_acquire(skep_lock *lock, skep_deadline deadline)
 {
         struct skep_agent *agent;
         int result = object_self(&lock->base, &agent);
-        return result < 0 ? result : user_lock_acquire(agent, SHARED(lock, lock), deadline);
+        return result < 0 ? object_call(&lock->base, result, REMOTE_LOCK_ACQUIRE, deadline) : user_lock_acquire(agent, SHARED(lock, lock), deadline);
 }
 
 int skep_lock_release(skep_lock *lock)
 {
         struct skep_agent *agent;
         int result = object_self(&lock->base, &agent);
-        return result < 0 ? result : lock_release(agent, &SHARED(lock, lock)->word);
+        return result < 0 ? object_call(&lock->base, result, REMOTE_LOCK_RELEASE, skep_nowait()) : lock_release(agent, &SHARED(lock, lock)->word);
 }
 
 int64_t skep_lock_owner(const skep_lock *lock)
 {
-        return owner_pid(lock->base.hive, lock_owner(&SHARED(lock, lock)->word));
+        return object_is_remote(&lock->base) ? object_ask(&lock->base, REMOTE_LOCK_STATE, 0)
+                                             : owner_pid(lock->base.hive, lock_owner(&SHARED(lock, lock)->word));
 }
 
 int skep_lock_is_held(const skep_lock *lock)
 {
-        return lock_owner(&SHARED(lock, lock)->word) != 0;
+        return object_is_remote(&lock->base) ? (int)object_ask(&lock->base, REMOTE_LOCK_STATE, 1) : lock_owner(&SHARED(lock, lock)->word) != 0;
 }
 
 int skep_lock_is_mine(const skep_lock *lock)
 {
         struct skep_agent *agent;
+        if (object_is_remote(&lock->base))
+                return (int)object_ask(&lock->base, REMOTE_LOCK_STATE, 2);
         return object_self(&lock->base, &agent) == 0 && lock_owner(&SHARED(lock, lock)->word) == agent->id;
 }
 
 int skep_lock_owner_died(const skep_lock *lock)
 {
-        return skep_load32(&SHARED(lock, lock)->died) != 0;
+        return object_is_remote(&lock->base) ? (int)object_ask(&lock->base, REMOTE_LOCK_STATE, 3) : skep_load32(&SHARED(lock, lock)->died) != 0;
 }
 
 void skep_lock_clear_owner_died(skep_lock *lock)
 {
-        skep_store32(&SHARED(lock, lock)->died, 0);
+        if (object_is_remote(&lock->base))
+                (void)object_ask(&lock->base, REMOTE_LOCK_CLEAR, 0);
+        else
+                skep_store32(&SHARED(lock, lock)->died, 0);
 }
 
 /* --- rlock ------------------------------------------------------------------------------------------------------------------ */
@@ -107,7 +114,8 @@ void skep_lock_clear_owner_died(skep_lock *lock)
 int skep_rlock_create(skep_hive *hive, const char *name, skep_rlock **ret_rlock)
 {
         struct object *object;
-        int result = object_create(hive, BLOCK_RLOCK, name, sizeof(struct shm_lock), NULL, NULL, &object);
+        int result = hive->remote ? object_create_remote(hive, BLOCK_RLOCK, name, NULL, 0, &object)
+                                  : object_create(hive, BLOCK_RLOCK, name, sizeof(struct shm_lock), NULL, NULL, &object);
         if (result == 0)
                 *ret_rlock = (skep_rlock *)object;
         return result;
@@ -119,39 +127,45 @@ int skep_rlock_acquire(skep_rlock *rlock, skep_deadline deadline)
 {
         struct skep_agent *agent;
         int result = object_self(&rlock->base, &agent);
-        return result < 0 ? result : rlock_acquire(agent, SHARED(lock, rlock), deadline);
+        return result < 0 ? object_call(&rlock->base, result, REMOTE_RLOCK_ACQUIRE, deadline) : rlock_acquire(agent, SHARED(lock, rlock), deadline);
 }
 
 int skep_rlock_release(skep_rlock *rlock)
 {
         struct skep_agent *agent;
         int result = object_self(&rlock->base, &agent);
-        return result < 0 ? result : rlock_release(agent, SHARED(lock, rlock));
+        return result < 0 ? object_call(&rlock->base, result, REMOTE_RLOCK_RELEASE, skep_nowait()) : rlock_release(agent, SHARED(lock, rlock));
 }
 
 uint32_t skep_rlock_depth(const skep_rlock *rlock)
 {
         struct skep_agent *agent;
         const struct shm_lock *lock = SHARED(lock, rlock);
+        if (object_is_remote(&rlock->base))
+                return (uint32_t)object_ask(&rlock->base, REMOTE_RLOCK_STATE, 4);
         return object_self(&rlock->base, &agent) == 0 && lock_owner(&lock->word) == agent->id ? lock->depth : 0;
 }
 
 int64_t skep_rlock_owner(const skep_rlock *rlock)
 {
-        return owner_pid(rlock->base.hive, lock_owner(&SHARED(lock, rlock)->word));
+        return object_is_remote(&rlock->base) ? object_ask(&rlock->base, REMOTE_RLOCK_STATE, 0)
+                                             : owner_pid(rlock->base.hive, lock_owner(&SHARED(lock, rlock)->word));
 }
 
 int skep_rlock_is_held(const skep_rlock *rlock)
 {
-        return lock_owner(&SHARED(lock, rlock)->word) != 0;
+        return object_is_remote(&rlock->base) ? (int)object_ask(&rlock->base, REMOTE_RLOCK_STATE, 1) : lock_owner(&SHARED(lock, rlock)->word) != 0;
 }
 
 int skep_rlock_owner_died(const skep_rlock *rlock)
 {
-        return skep_load32(&SHARED(lock, rlock)->died) != 0;
+        return object_is_remote(&rlock->base) ? (int)object_ask(&rlock->base, REMOTE_RLOCK_STATE, 3) : skep_load32(&SHARED(lock, rlock)->died) != 0;
 }
 
 void skep_rlock_clear_owner_died(skep_rlock *rlock)
 {
-        skep_store32(&SHARED(lock, rlock)->died, 0);
+        if (object_is_remote(&rlock->base))
+                (void)object_ask(&rlock->base, REMOTE_RLOCK_CLEAR, 0);
+        else
+                skep_store32(&SHARED(lock, rlock)->died, 0);
 }

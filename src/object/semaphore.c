@@ -34,8 +34,10 @@ int skep_semaphore_create(skep_hive *hive, const struct skep_semaphore_options *
                 return -EINVAL;
         if (tracking && (!options.value || options.value > SKEP_SEMAPHORE_TRACKED_MAX))
                 return -EINVAL;
+        const struct remote_value remote[] = {REMOTE_INTEGER(options.value), REMOTE_INTEGER(options.max), REMOTE_INTEGER(options.flags)};
         uint64_t bytes = sizeof(struct shm_semaphore) + (tracking ? options.value * sizeof(uint32_t) : 0);
-        result = object_create(hive, BLOCK_SEMAPHORE, options.name, bytes, semaphore_format, &options, &object);
+        result = hive->remote ? object_create_remote(hive, BLOCK_SEMAPHORE, options.name, remote, 3, &object)
+                              : object_create(hive, BLOCK_SEMAPHORE, options.name, bytes, semaphore_format, &options, &object);
         if (result == 0)
                 *ret_semaphore = (skep_semaphore *)object;
         return result;
@@ -54,12 +56,15 @@ int skep_semaphore_acquire(skep_semaphore *semaphore, skep_deadline deadline)
         int result = object_self(&semaphore->base, &agent);
         if (result == 0 && !is_sound(SHARED(semaphore, semaphore), semaphore->base.shared_bytes))
                 result = -EBADMSG;
-        return result < 0 ? result : semaphore_acquire(agent, SHARED(semaphore, semaphore), deadline);
+        return result < 0 ? object_call(&semaphore->base, result, REMOTE_SEMAPHORE_ACQUIRE, deadline)
+                          : semaphore_acquire(agent, SHARED(semaphore, semaphore), deadline);
 }
 
 int skep_semaphore_release(skep_semaphore *semaphore, uint32_t count)
 {
         struct skep_agent *agent;
+        if (count && object_is_remote(&semaphore->base))
+                return remote_simple(semaphore->base.hive, &semaphore->base.reference, REMOTE_SEMAPHORE_RELEASE, skep_nowait(), (const int64_t[]){count}, 1, NULL);
         int result = count ? object_self(&semaphore->base, &agent) : -EINVAL;
         if (result == 0 && !is_sound(SHARED(semaphore, semaphore), semaphore->base.shared_bytes))
                 result = -EBADMSG;
@@ -68,6 +73,8 @@ int skep_semaphore_release(skep_semaphore *semaphore, uint32_t count)
 
 uint32_t skep_semaphore_value(const skep_semaphore *semaphore)
 {
+        if (object_is_remote(&semaphore->base))
+                return (uint32_t)object_ask(&semaphore->base, REMOTE_SEMAPHORE_VALUE, 0);
         return is_sound(SHARED(semaphore, semaphore), semaphore->base.shared_bytes) ? semaphore_count(SHARED(semaphore, semaphore)) : 0;
 }
 

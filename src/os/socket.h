@@ -24,6 +24,11 @@ int os_address_unix(const char *path, bool abstract, struct os_address *ret_addr
 /* As skep/connection.h writes it: "tcp://[::1]:80". -EMSGSIZE */
 int os_address_text(const struct os_address *address, char *text, size_t bytes);
 
+/* A number for the host of an address, ports left out; 0: this machine's unix sockets. */
+uint64_t os_address_host(const struct os_address *address);
+/* Remove the file of a unix address as os_address_text() wrote it; others: nothing. */
+void os_socket_forget(const char *text);
+
 /* 1: under way; wait until the socket can be written, then ask os_socket_error(). */
 int os_socket_connect(const struct os_address *address, int *ret_fd);
 int os_socket_error(int fd);

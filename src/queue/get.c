@@ -144,6 +144,8 @@ int skep_queue_get(skep_queue *queue, void *buffer, size_t capacity_bytes, size_
         struct taken taken;
         struct message message;
         int result = buffer || !capacity_bytes ? agent_self(queue->hive, &agent) : -EINVAL;
+        if (result == -ESTALE && queue_is_remote(queue))
+                return queue_get_remote(queue, buffer, capacity_bytes, ret_bytes, deadline);
         if (result == 0)
                 result = taken_wait(queue, agent, &taken, deadline);
         if (result < 0)
@@ -201,6 +203,8 @@ int skep_queue_get_many(skep_queue *queue, void *buffer, size_t capacity_bytes, 
         struct taken taken;
         struct run run = {.buffer = buffer, .capacity_bytes = capacity_bytes, .messages = messages, .count_max = count_max};
         int result = messages && count_max && (buffer || !capacity_bytes) ? agent_self(queue->hive, &agent) : -EINVAL;
+        if (result == -ESTALE && queue_is_remote(queue))
+                return queue_get_many_remote(queue, buffer, capacity_bytes, messages, count_max, ret_count, deadline);
         while (result == 0 && run.count < count_max) {
                 result = run.count ? taken_claim(queue, agent, &taken) : taken_wait(queue, agent, &taken, deadline);
                 if (result == 0)
@@ -231,6 +235,8 @@ int skep_queue_get_array(skep_queue *queue, skep_array **ret_array, skep_deadlin
         struct skep_agent *agent;
         struct taken taken;
         int result = agent_self(queue->hive, &agent);
+        if (result < 0 && queue_is_remote(queue))
+                return queue_get_array_remote(queue, ret_array, deadline);
         if (result == 0)
                 result = taken_wait(queue, agent, &taken, deadline);
         if (result < 0)
@@ -250,6 +256,8 @@ int skep_queue_borrow(skep_queue *queue, struct skep_loan *ret_loan, skep_deadli
         struct skep_agent *agent;
         struct taken taken;
         int result = agent_self(queue->hive, &agent);
+        if (result < 0 && queue_is_remote(queue))
+                return queue_borrow_remote(queue, ret_loan, deadline);
         if (result == 0)
                 result = taken_wait(queue, agent, &taken, deadline);
         if (result < 0)
@@ -288,7 +296,9 @@ void skep_queue_give_back(struct skep_loan *loan)
 {
         struct skep_agent *agent;
         struct taken taken;
-        if (loan_taken(loan, &agent, &taken))
+        if (queue_is_remote(loan->queue))
+                queue_end_remote(loan, REMOTE_QUEUE_GIVE_BACK);
+        else if (loan_taken(loan, &agent, &taken))
                 taken_finish(loan->queue, agent, &taken);
         loan->state = LOAN_ENDED;
 }
@@ -297,15 +307,25 @@ void skep_queue_put_back(struct skep_loan *loan)
 {
         struct skep_agent *agent;
         struct taken taken;
-        if (loan_taken(loan, &agent, &taken))
+        if (queue_is_remote(loan->queue))
+                queue_end_remote(loan, REMOTE_QUEUE_PUT_BACK);
+        else if (loan_taken(loan, &agent, &taken))
                 taken_return(loan->queue, &taken);
         loan->state = LOAN_ENDED;
+}
+
+bool queue_loan_mentions(const struct skep_loan *loan)
+{
+        struct shm_block *block = loan->block && loan->kind != SKEP_MESSAGE_ARRAY ? claim_find(loan->queue->hive, loan->block, 0) : NULL;
+        return block && claim_kind(block) == BLOCK_BUNDLE;
 }
 
 int skep_loan_array(const struct skep_loan *loan, skep_array **ret_array)
 {
         struct skep_agent *agent;
         struct taken taken;
+        if (queue_is_remote(loan->queue))
+                return queue_loan_array_remote(loan, ret_array);
         return loan_taken(loan, &agent, &taken) ? taken_array(loan->queue, agent, &taken, ret_array) : -EINVAL;
 }
 
@@ -313,6 +333,8 @@ int skep_queue_poll(skep_queue *queue, skep_deadline deadline)
 {
         struct skep_agent *agent;
         int result = agent_self(queue->hive, &agent);
+        if (result < 0)
+                return queue_call(queue, result, REMOTE_QUEUE_POLL, deadline, NULL);
         while (result == 0 && !queue_is_ready(queue)) {
                 watch_rearm(queue->watch);
                 result = queue_wait(queue, agent, &queue->getting, skep_load_relaxed(&queue->getting.lingered_at), deadline);
@@ -326,7 +348,7 @@ int skep_queue_drain(skep_queue *queue, uint64_t *ret_count)
         struct taken taken;
         int result = agent_self(queue->hive, &agent);
         if (result < 0)
-                return result;
+                return queue_call(queue, result, REMOTE_QUEUE_DRAIN, skep_nowait(), (int64_t *)ret_count);
         uint64_t count = 0, most = skep_queue_size(queue) + 1;
         for (; count < most && taken_claim(queue, agent, &taken) == 0; count++)
                 taken_finish(queue, agent, &taken);

@@ -81,6 +81,8 @@ int skep_queue_poll_space(skep_queue *queue, skep_deadline deadline)
 {
         struct skep_agent *agent;
         int result = agent_self(queue->hive, &agent);
+        if (result < 0)
+                return queue_call(queue, result, REMOTE_QUEUE_POLL_SPACE, deadline, NULL);
         while (result == 0 && !queue_has_space(queue)) {
                 watch_rearm(queue->space_watch);
                 result = queue_wait(queue, agent, &queue->putting, skep_load_relaxed(&queue->putting.lingered_at), deadline);
@@ -166,7 +168,7 @@ int skep_queue_put(skep_queue *queue, const void *message, size_t bytes, skep_de
                 return -EINVAL;
         int result = agent_self(queue->hive, &agent);
         if (result < 0)
-                return result;
+                return queue_is_remote(queue) ? queue_put_remote(queue, SKEP_MESSAGE_BYTES, message, bytes, deadline) : result;
         if (bytes <= queue->slot_bytes)
                 return put_small(queue, agent, message, bytes, deadline);
         return put_long(queue, agent, message, bytes, deadline);
@@ -212,6 +214,8 @@ int skep_queue_put_many(skep_queue *queue, const struct skep_bytes *messages, si
 {
         struct skep_agent *agent;
         int result = messages || !count ? agent_self(queue->hive, &agent) : -EINVAL;
+        if (result == -ESTALE && queue_is_remote(queue))
+                return queue_put_many_remote(queue, messages, count, ret_count, deadline);
         size_t done = 0;
         while (done < count && result == 0) {
                 const struct skep_bytes *message = &messages[done];
@@ -258,6 +262,8 @@ int skep_queue_put_array(skep_queue *queue, skep_array *array, skep_deadline dea
 {
         uint64_t description[ARRAY_DESCRIPTION_MAX / 8];
         struct skep_agent *agent;
+        if (array && queue_is_remote(queue))
+                return queue_put_array_remote(queue, array, deadline);
         if (!array || skep_array_hive(array) != queue->hive)
                 return -EINVAL;
         uint64_t bytes = array_describe(array, description);
@@ -288,6 +294,8 @@ int skep_queue_reserve(skep_queue *queue, size_t bytes, struct skep_loan *ret_lo
         struct skep_agent *agent;
         struct shm_block *block;
         int result = bytes ? agent_self(queue->hive, &agent) : -EINVAL;
+        if (result == -ESTALE && queue_is_remote(queue))
+                return queue_reserve_remote(queue, bytes, ret_loan);
         if (result == 0 && skep_load(&queue->shared->closed))
                 result = -ESHUTDOWN;
         if (result == 0)
@@ -304,6 +312,8 @@ int skep_queue_reserve_with(skep_queue *queue, size_t bytes, const skep_block *r
         struct shm_block *block;
         if (!count)
                 return skep_queue_reserve(queue, bytes, ret_loan);
+        if (queue_is_remote(queue))
+                return -ENOTSUP; /* what the message mentions is of another hive */
         int result = bytes && references ? agent_self(queue->hive, &agent) : -EINVAL;
         if (result == 0 && skep_load(&queue->shared->closed))
                 result = -ESHUTDOWN;
@@ -330,6 +340,8 @@ int skep_queue_commit(struct skep_loan *loan, uint32_t kind, size_t bytes, skep_
         if ((kind != SKEP_MESSAGE_BYTES && kind != SKEP_MESSAGE_PICKLE) || bytes > loan->bytes)
                 return -EINVAL;
         int result = agent_self(loan->queue->hive, &agent);
+        if (result < 0 && queue_is_remote(loan->queue))
+                return queue_commit_remote(loan, kind, bytes, deadline);
         struct shm_block *block = result == 0 ? loan_block(agent, loan) : NULL;
         if (!block)
                 return result < 0 ? result : -EINVAL;
@@ -345,6 +357,8 @@ int skep_queue_commit(struct skep_loan *loan, uint32_t kind, size_t bytes, skep_
 void skep_queue_abandon(struct skep_loan *loan)
 {
         struct skep_agent *agent;
+        if (queue_is_remote(loan->queue))
+                queue_end_remote(loan, 0);
         if (agent_self(loan->queue->hive, &agent) < 0)
                 return;
         struct shm_block *block = loan_block(agent, loan);

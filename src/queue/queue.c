@@ -110,6 +110,8 @@ int skep_queue_create(skep_hive *hive, const struct skep_queue_options *given, s
                 result = -EINVAL;
         if (result == 0 && options.name)
                 result = name_check(options.name);
+        if (result == 0 && hive->remote)
+                return queue_create_remote(hive, &options, ret_queue);
         struct skep_agent *agent;
         struct shm_block *block;
         if (result == 0)
@@ -152,6 +154,8 @@ int skep_queue_open(skep_hive *hive, const char *name, skep_queue **ret_queue)
 {
         struct skep_agent *agent;
         struct shm_block *block;
+        if (hive->remote)
+                return queue_find_remote(hive, name, NULL, ret_queue);
         int result = agent_self(hive, &agent);
         if (result == 0)
                 result = name_find(agent, name, BLOCK_QUEUE, &block);
@@ -161,6 +165,8 @@ int skep_queue_open(skep_hive *hive, const char *name, skep_queue **ret_queue)
 int skep_queue_attach(skep_hive *hive, skep_block reference, skep_queue **ret_queue)
 {
         struct skep_agent *agent;
+        if (hive->remote)
+                return queue_find_remote(hive, NULL, &reference, ret_queue);
         int result = agent_self(hive, &agent);
         struct shm_block *block = claim_find(hive, reference.offset, reference.serial);
         if (result == 0)
@@ -176,13 +182,17 @@ skep_block skep_queue_reference(const skep_queue *queue)
 
 skep_hive *skep_queue_hive(const skep_queue *queue)
 {
-        return queue->hive;
+        return queue->hive->remote ? queue->hive->remote->hive : queue->hive;
 }
 
 skep_queue *skep_queue_unref(skep_queue *queue)
 {
         if (!queue)
                 return NULL;
+        if (queue_is_remote(queue)) {
+                queue_unref_remote(queue);
+                return NULL;
+        }
         watch_end(queue);
         struct skep_agent *agent;
         if (agent_self(queue->hive, &agent) == 0)
@@ -202,6 +212,8 @@ static void close_for_all(struct shm_queue *shared)
 
 int skep_queue_close(skep_queue *queue)
 {
+        if (queue_is_remote(queue))
+                return queue_call(queue, 0, REMOTE_QUEUE_CLOSE, skep_nowait(), NULL);
         close_for_all(queue->shared);
         return 0;
 }
@@ -218,12 +230,19 @@ void queue_close_block(skep_hive *hive, struct shm_block *block)
 
 uint64_t skep_queue_size(const skep_queue *given)
 {
+        if (queue_is_remote(given))
+                return (uint64_t)queue_ask(given, 0);
         skep_queue *queue = (skep_queue *)(uintptr_t)given; /* only its cache of rings changes */
         uint64_t size = 0;
         const struct ring *ring;
         for (uint32_t i = (uint32_t)skep_load(&queue->shared->head_segment); (ring = queue_ring(queue, i)); i++)
                 size += ring_size(ring);
         return size;
+}
+
+uint64_t queue_slot_bytes(const skep_queue *queue)
+{
+        return queue->slot_bytes;
 }
 
 uint64_t skep_queue_capacity(const skep_queue *queue)
@@ -238,11 +257,15 @@ int skep_queue_is_empty(const skep_queue *queue)
 
 int skep_queue_is_full(const skep_queue *queue)
 {
+        if (queue_is_remote(queue))
+                return (int)queue_ask(queue, 1);
         return queue->capacity && skep_queue_size(queue) >= queue->capacity;
 }
 
 int skep_queue_is_closed(const skep_queue *queue)
 {
+        if (queue_is_remote(queue))
+                return (int)queue_ask(queue, 2);
         return skep_load(&queue->shared->closed) != 0;
 }
 

@@ -4,6 +4,7 @@
 #define QUEUE_QUEUE_H
 
 #include "claim/claim.h"
+#include "hive/remote.h"
 #include "ring/ring.h"
 
 #include <skep/queue.h>
@@ -101,6 +102,33 @@ struct skep_queue {
         struct queue_watch *watch, *space_watch; /* watch.c */
         pthread_mutex_t mutex;     /* over rings */
 };
+
+uint64_t queue_slot_bytes(const skep_queue *queue);
+/* Does a borrowed message mention objects of the hive? */
+bool queue_loan_mentions(const struct skep_loan *loan);
+
+/* remote.c: the functions of a queue of another machine, whose `hive` is the stub and whose `block` is NULL. */
+int queue_create_remote(skep_hive *hive, const struct skep_queue_options *options, skep_queue **ret_queue);
+int queue_find_remote(skep_hive *hive, const char *name, const skep_block *reference, skep_queue **ret_queue);
+void queue_unref_remote(skep_queue *queue);
+int queue_call(const skep_queue *queue, int failed, uint32_t method, skep_deadline deadline, int64_t *ret_result); /* @p failed: a queue of this machine */
+int64_t queue_ask(const skep_queue *queue, uint32_t index); /* 0: size, 1: full, 2: closed */
+int queue_put_remote(skep_queue *queue, uint32_t kind, const void *message, size_t bytes, skep_deadline deadline);
+int queue_put_many_remote(skep_queue *queue, const struct skep_bytes *messages, size_t count, size_t *ret_count, skep_deadline deadline);
+int queue_put_array_remote(skep_queue *queue, const skep_array *array, skep_deadline deadline);
+int queue_get_remote(skep_queue *queue, void *buffer, size_t capacity_bytes, size_t *ret_bytes, skep_deadline deadline);
+int queue_get_many_remote(skep_queue *queue, void *buffer, size_t capacity_bytes, struct skep_bytes *messages, size_t count_max, size_t *ret_count,
+                          skep_deadline deadline);
+int queue_get_array_remote(skep_queue *queue, skep_array **ret_array, skep_deadline deadline);
+int queue_borrow_remote(skep_queue *queue, struct skep_loan *ret_loan, skep_deadline deadline);
+int queue_reserve_remote(skep_queue *queue, size_t bytes, struct skep_loan *ret_loan);
+int queue_commit_remote(struct skep_loan *loan, uint32_t kind, size_t bytes, skep_deadline deadline);
+void queue_end_remote(struct skep_loan *loan, uint32_t method); /* REMOTE_QUEUE_GIVE_BACK, REMOTE_QUEUE_PUT_BACK; 0: of a reserved one */
+int queue_loan_array_remote(const struct skep_loan *loan, skep_array **ret_array);
+static inline bool queue_is_remote(const struct skep_queue *queue)
+{
+        return !queue->block;
+}
 
 /* A handle on a queue whose block is known, and cannot go meanwhile. @return 0, -EPROTOTYPE, -EBADMSG, -ENOMEM */
 int queue_of_block(struct skep_agent *agent, struct shm_block *block, skep_queue **ret_queue);

@@ -224,6 +224,8 @@ void watch_end(skep_queue *queue)
 
 static int descriptor(skep_queue *queue, bool for_space)
 {
+        if (queue_is_remote(queue))
+                return -ENOTSUP;
         struct queue_watch **place = for_space ? &queue->space_watch : &queue->watch;
         pthread_mutex_lock(&watchers_mutex);
         if (*place && (*place)->member != queue->hive->member)

@@ -5,10 +5,12 @@
  * The header is constant but for the lock and the event count.  An atomic function changes the element first, sequentially
  * consistent, then looks whether somebody waits: the event count's protocol (sync/wait.h).  A dead changer's wake-up costs a slice.
  */
+#include "base/checked.h"
 #include "base/probe.h"
 #include "claim/object.h"
 #include "sync/lock.h"
 #include "sync/wait.h"
+#include "value/value.h"
 
 #include <errno.h>
 #include <skep/inspect.h>
@@ -60,6 +62,13 @@ static int value_complete(struct object *taken, skep_value **ret_value)
 {
         skep_value *value = (skep_value *)taken;
         struct shm_value *shared = taken->shared;
+        if (object_is_remote(taken)) { /* no elements here: each function finds that its index is none, and asks */
+                value->shared = shared;
+                value->element = shared->element;
+                value->item_bytes = shared->element ? (uint32_t)shared->item_bytes : 0;
+                *ret_value = value;
+                return 0;
+        }
         if (!is_sound(shared, taken->shared_bytes)) {
                 object_unref(taken);
                 return -EBADMSG;
@@ -88,6 +97,12 @@ int skep_value_create(skep_hive *hive, const struct skep_value_options *given, s
                 return -EINVAL;
         if (__builtin_mul_overflow(options.count, options.item_bytes, &bytes) || bytes > INT64_MAX - sizeof(struct shm_value))
                 return -EOVERFLOW;
+        if (hive->remote) {
+                const struct remote_value remote[] = {REMOTE_INTEGER(options.element), REMOTE_INTEGER(options.flags), REMOTE_INTEGER(options.item_bytes),
+                                                      REMOTE_INTEGER(options.count), options.initial ? REMOTE_BYTES(options.initial, bytes) : REMOTE_NIL};
+                result = object_create_remote(hive, BLOCK_VALUE, options.name, remote, COUNT_OF(remote), &object);
+                return result < 0 ? result : value_complete(object, ret_value);
+        }
         result = object_create(hive, BLOCK_VALUE, options.name, sizeof(struct shm_value) + bytes, value_format, &options, &object);
         return result < 0 ? result : value_complete(object, ret_value);
 }
@@ -119,7 +134,7 @@ skep_value *skep_value_unref(skep_value *value)
 
 void *skep_value_data(const skep_value *value)
 {
-        return value->data;
+        return value->data; /* remote: NULL */
 }
 
 uint32_t skep_value_element(const skep_value *value)
@@ -129,7 +144,12 @@ uint32_t skep_value_element(const skep_value *value)
 
 uint64_t skep_value_count(const skep_value *value)
 {
-        return value->count;
+        return value->shared->count;
+}
+
+uint32_t value_flags(const skep_value *value)
+{
+        return value->shared->flags;
 }
 
 uint64_t skep_value_item_bytes(const skep_value *value)
@@ -141,14 +161,41 @@ int skep_value_acquire(skep_value *value, skep_deadline deadline)
 {
         struct skep_agent *agent;
         int result = value->shared->flags & SKEP_VALUE_LOCK ? object_self(&value->base, &agent) : -ENOTSUP;
-        return result < 0 ? result : rlock_acquire(agent, &value->shared->lock, deadline);
+        return result < 0 ? object_call(&value->base, result, REMOTE_VALUE_ACQUIRE, deadline) : rlock_acquire(agent, &value->shared->lock, deadline);
 }
 
 int skep_value_release(skep_value *value)
 {
         struct skep_agent *agent;
         int result = value->shared->flags & SKEP_VALUE_LOCK ? object_self(&value->base, &agent) : -ENOTSUP;
-        return result < 0 ? result : rlock_release(agent, &value->shared->lock);
+        return result < 0 ? object_call(&value->base, result, REMOTE_VALUE_RELEASE, skep_nowait()) : rlock_release(agent, &value->shared->lock);
+}
+
+/* --- of another machine ----------------------------------------------------------------------------------------------------------- */
+
+/* @param numbers  integers, or the bits of doubles @return @p failed if the value is of this machine */
+static int elsewhere(const skep_value *value, int failed, uint32_t method, enum remote_operation operation, uint64_t index, int64_t operand, int64_t expected,
+                     int64_t *ret_before)
+{
+        if (!object_is_remote(&value->base))
+                return failed;
+        const int64_t arguments[] = {operation, (int64_t)index, operand, expected};
+        return remote_simple(value->base.hive, &value->base.reference, method, skep_nowait(), arguments, COUNT_OF(arguments), ret_before);
+}
+
+static int integer_elsewhere(const skep_value *value, int failed, enum remote_operation operation, uint64_t index, int64_t operand, int64_t *ret_before)
+{
+        return elsewhere(value, failed, REMOTE_VALUE_I64, operation, index, operand, 0, ret_before);
+}
+
+static int float_elsewhere(const skep_value *value, int failed, enum remote_operation operation, uint64_t index, double operand, double *ret_before)
+{
+        int64_t bits, before;
+        memcpy(&bits, &operand, sizeof bits);
+        int result = elsewhere(value, failed, REMOTE_VALUE_F64, operation, index, bits, 0, &before);
+        if (result >= 0 && ret_before)
+                memcpy(ret_before, &before, sizeof before);
+        return result;
 }
 
 /* --- integers ------------------------------------------------------------------------------------------------------------------ */
@@ -186,9 +233,10 @@ int skep_value_load_i64(const skep_value *value, uint64_t index, int64_t *ret_no
 {
         void *item;
         int result = integer_at(value, index, &item);
-        if (result == 0)
-                *ret_now = integer_of(value, skep_sized_load(item, value->item_bytes));
-        return result;
+        if (result < 0)
+                return integer_elsewhere(value, result, REMOTE_LOAD, index, 0, ret_now);
+        *ret_now = integer_of(value, skep_sized_load(item, value->item_bytes));
+        return 0;
 }
 
 int skep_value_exchange_i64(skep_value *value, uint64_t index, int64_t desired, int64_t *ret_before)
@@ -196,7 +244,7 @@ int skep_value_exchange_i64(skep_value *value, uint64_t index, int64_t desired, 
         void *item;
         int result = integer_at(value, index, &item);
         if (result < 0)
-                return result;
+                return integer_elsewhere(value, result, REMOTE_EXCHANGE, index, desired, ret_before);
         return told(value, skep_sized_exchange(item, value->item_bytes, (uint64_t)desired), ret_before);
 }
 
@@ -210,7 +258,7 @@ int skep_value_fetch_add_i64(skep_value *value, uint64_t index, int64_t operand,
         void *item;
         int result = integer_at(value, index, &item);
         if (result < 0)
-                return result;
+                return integer_elsewhere(value, result, REMOTE_ADD, index, operand, ret_before);
         return told(value, skep_sized_fetch_add(item, value->item_bytes, (uint64_t)operand), ret_before);
 }
 
@@ -219,7 +267,7 @@ int skep_value_fetch_and_i64(skep_value *value, uint64_t index, int64_t operand,
         void *item;
         int result = integer_at(value, index, &item);
         if (result < 0)
-                return result;
+                return integer_elsewhere(value, result, REMOTE_AND, index, operand, ret_before);
         return told(value, skep_sized_fetch_and(item, value->item_bytes, (uint64_t)operand), ret_before);
 }
 
@@ -228,7 +276,7 @@ int skep_value_fetch_or_i64(skep_value *value, uint64_t index, int64_t operand, 
         void *item;
         int result = integer_at(value, index, &item);
         if (result < 0)
-                return result;
+                return integer_elsewhere(value, result, REMOTE_OR, index, operand, ret_before);
         return told(value, skep_sized_fetch_or(item, value->item_bytes, (uint64_t)operand), ret_before);
 }
 
@@ -237,7 +285,7 @@ int skep_value_fetch_xor_i64(skep_value *value, uint64_t index, int64_t operand,
         void *item;
         int result = integer_at(value, index, &item);
         if (result < 0)
-                return result;
+                return integer_elsewhere(value, result, REMOTE_XOR, index, operand, ret_before);
         return told(value, skep_sized_fetch_xor(item, value->item_bytes, (uint64_t)operand), ret_before);
 }
 
@@ -251,7 +299,7 @@ int skep_value_compare_exchange_i64(skep_value *value, uint64_t index, int64_t *
         void *item;
         int result = integer_at(value, index, &item);
         if (result < 0)
-                return result;
+                return elsewhere(value, result, REMOTE_VALUE_I64, REMOTE_COMPARE_EXCHANGE, index, desired, *expected, expected);
         uint64_t found = (uint64_t)*expected;
         bool fits = integer_of(value, found) == *expected;
         if (fits && skep_sized_cas(item, value->item_bytes, &found, (uint64_t)desired))
@@ -298,9 +346,10 @@ int skep_value_load_f64(const skep_value *value, uint64_t index, double *ret_now
 {
         void *item;
         int result = float_at(value, index, &item);
-        if (result == 0)
-                *ret_now = float_of(value, skep_sized_load(item, value->item_bytes));
-        return result;
+        if (result < 0)
+                return float_elsewhere(value, result, REMOTE_LOAD, index, 0, ret_now);
+        *ret_now = float_of(value, skep_sized_load(item, value->item_bytes));
+        return 0;
 }
 
 int skep_value_exchange_f64(skep_value *value, uint64_t index, double desired, double *ret_before)
@@ -308,7 +357,7 @@ int skep_value_exchange_f64(skep_value *value, uint64_t index, double desired, d
         void *item;
         int result = float_at(value, index, &item);
         if (result < 0)
-                return result;
+                return float_elsewhere(value, result, REMOTE_EXCHANGE, index, desired, ret_before);
         uint64_t before = skep_sized_exchange(item, value->item_bytes, word_of_float(value, desired));
         if (ret_before)
                 *ret_before = float_of(value, before);
@@ -325,7 +374,7 @@ int skep_value_fetch_add_f64(skep_value *value, uint64_t index, double operand, 
         void *item;
         int result = float_at(value, index, &item);
         if (result < 0)
-                return result;
+                return float_elsewhere(value, result, REMOTE_ADD, index, operand, ret_before);
         uint64_t before = skep_sized_load(item, value->item_bytes);
         while (!skep_sized_cas(item, value->item_bytes, &before, word_of_float(value, float_of(value, before) + operand)))
                 ;
@@ -338,8 +387,14 @@ int skep_value_compare_exchange_f64(skep_value *value, uint64_t index, double *e
 {
         void *item;
         int result = float_at(value, index, &item);
-        if (result < 0)
+        if (result < 0) {
+                int64_t bits, seen;
+                memcpy(&bits, &desired, sizeof bits);
+                memcpy(&seen, expected, sizeof seen);
+                result = elsewhere(value, result, REMOTE_VALUE_F64, REMOTE_COMPARE_EXCHANGE, index, bits, seen, &seen);
+                memcpy(expected, &seen, sizeof seen);
                 return result;
+        }
         uint64_t found = word_of_float(value, *expected);
         if (skep_sized_cas(item, value->item_bytes, &found, word_of_float(value, desired)))
                 return told(value, 0, NULL);
@@ -363,6 +418,12 @@ int skep_value_wait(skep_value *value, uint64_t index, const void *seen, skep_de
 {
         struct skep_agent *agent;
         int result = index < value->count ? object_self(&value->base, &agent) : -ERANGE;
+        if (result < 0 && object_is_remote(&value->base)) {
+                const struct skep_bytes raw = {seen, skep_value_item_bytes(value)};
+                struct remote_call call = {.method = REMOTE_VALUE_WAIT, .object = &value->base.reference, .deadline = deadline,
+                                           .arguments = &REMOTE_INTEGER(index), .count = 1, .raw = &raw, .raw_count = 1};
+                return remote_call(value->base.hive, &call);
+        }
         if (result < 0)
                 return result;
         const uint8_t *item = value->data + index * skep_value_item_bytes(value);
@@ -381,6 +442,8 @@ int skep_value_wait(skep_value *value, uint64_t index, const void *seen, skep_de
 
 int skep_value_changed(skep_value *value)
 {
+        if (object_is_remote(&value->base))
+                return -ENOTSUP;
         skep_fence();
         event_notify(&value->shared->changes, INT32_MAX);
         return 0;
@@ -406,12 +469,24 @@ static void value_inspect(skep_hive *hive, struct shm_block *block, struct skep_
         info->owner_pid = member < 0 ? 0 : member_pid(hive, (uint32_t)member);
 }
 
+static void value_facts(void *memory, const int64_t *facts, uint32_t count)
+{
+        struct shm_value *shared = memory;
+        if (count < 4)
+                return;
+        shared->element = (uint32_t)facts[0];
+        shared->flags = (uint32_t)facts[1];
+        shared->item_bytes = (uint64_t)facts[2];
+        shared->count = (uint64_t)facts[3];
+}
+
 static const struct kind value_kind = {
         .name = "value",
         .shared_bytes = sizeof(struct shm_value),
         .handle_bytes = sizeof(struct skep_value),
         .verify = value_verify,
         .inspect = value_inspect,
+        .facts = value_facts,
 };
 
 __attribute__((constructor)) static void value_register(void)

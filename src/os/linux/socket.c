@@ -80,6 +80,25 @@ int os_address_text(const struct os_address *address, char *text, size_t bytes)
         return length < 0 || (size_t)length >= bytes ? -EMSGSIZE : 0;
 }
 
+uint64_t os_address_host(const struct os_address *address)
+{
+        const struct sockaddr_in *four = (const void *)address->data;
+        const struct sockaddr_in6 *six = (const void *)address->data;
+        uint64_t parts[2] = {0, 0};
+        if (four->sin_family == AF_INET)
+                return UINT64_C(1) << 32 | four->sin_addr.s_addr;
+        if (six->sin6_family != AF_INET6)
+                return 0;
+        memcpy(parts, &six->sin6_addr, sizeof parts);
+        return (parts[0] ^ parts[1] * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+}
+
+void os_socket_forget(const char *text)
+{
+        if (strncmp(text, "unix:", 5) == 0 && text[5] != '@')
+                (void)unlink(text + 5);
+}
+
 static int socket_for(const struct os_address *address)
 {
         int fd = socket(sockaddr_of(address)->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
