@@ -62,6 +62,12 @@ static inline int object_call(const struct object *object, int failed, uint32_t 
         return object_is_remote(object) ? remote_simple(object->hive, &object->reference, method, deadline, NULL, 0, NULL) : failed;
 }
 
+/* A remote object's method of one integer that does not wait. */
+static inline int object_call_with(const struct object *object, uint32_t method, int64_t argument)
+{
+        return remote_simple(object->hive, &object->reference, method, skep_nowait(), &argument, 1, NULL);
+}
+
 /* One integer of what a method answers; 0 if there is no answer. */
 int64_t object_ask(const struct object *object, uint32_t method, uint32_t index);
 

@@ -30,7 +30,7 @@ static int answer(struct call *call, int result, int64_t value)
         return result;
 }
 
-/* --- the hive ------------------------------------------------------------------------------------------------------------------- */
+/* --- the hive -------------------------------------------------------------------------------------------------------------- */
 
 /* A name as an argument. @return NULL: nil */
 static const char *name_of(const struct remote_value *value, char buffer[static SKEP_NAME_MAX + 2])
@@ -160,7 +160,7 @@ static int hive_thread_ends(struct call *call, skep_deadline unused)
         return 0;
 }
 
-/* --- queues ------------------------------------------------------------------------------------------------------------------------ */
+/* --- queues ---------------------------------------------------------------------------------------------------------------- */
 
 #define COPIED_MAX 4096u /* a message up to here is copied into its slot or block; a longer one is received there */
 
@@ -341,7 +341,7 @@ static int queue_size(struct call *call, skep_deadline unused)
         return 0;
 }
 
-/* --- locks, semaphores, events, barriers, conditions -------------------------------------------------------------------------------- */
+/* --- locks, semaphores, events, barriers, conditions ----------------------------------------------------------------------- */
 
 #define METHOD(name, expression) \
         static int name(struct call *call, skep_deadline deadline) \
@@ -422,7 +422,7 @@ static int barrier_state(struct call *call, skep_deadline unused)
         return 0;
 }
 
-/* --- values --------------------------------------------------------------------------------------------------------------------------- */
+/* --- values ---------------------------------------------------------------------------------------------------------------- */
 
 static int value_i64(struct call *call, skep_deadline unused)
 {
@@ -492,7 +492,7 @@ static int value_wait(struct call *call, skep_deadline deadline)
         return skep_value_wait(call->handle, (uint64_t)argument(call, 0), call->raw, deadline);
 }
 
-/* --- kinds -------------------------------------------------------------------------------------------------------------------------------- */
+/* --- kinds ----------------------------------------------------------------------------------------------------------------- */
 
 /* open, attach, reference and unref of a noun, which differ in the type of the handle only. */
 #define SERVED(noun) \
@@ -653,7 +653,7 @@ const struct served_kind *served_kind_named(const void *name, size_t bytes)
         return NULL;
 }
 
-/* --- the table ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- the table ------------------------------------------------------------------------------------------------------------- */
 
 const struct method methods[REMOTE_METHOD_END] = {
         [REMOTE_HELLO] = {.run = hive_hello, .integers = 1},

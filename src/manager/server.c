@@ -177,7 +177,7 @@ static void say(skep_server *server, const char *line)
                 server->options.log(line, server->options.log_context);
 }
 
-/* --- agents of clients ------------------------------------------------------------------------------------------------------------- */
+/* --- agents of clients ----------------------------------------------------------------------------------------------------- */
 
 static int worn_find(struct session *session, uint32_t thread, struct worn **ret_worn)
 {
@@ -207,7 +207,7 @@ static void worn_end(struct worn **link)
         free(worn);
 }
 
-/* --- objects --------------------------------------------------------------------------------------------------------------------------- */
+/* --- objects --------------------------------------------------------------------------------------------------------------- */
 
 static struct served **served_place(skep_server *server, skep_block reference)
 {
@@ -331,7 +331,7 @@ static void session_free(struct session *session)
         free(session);
 }
 
-/* --- calls ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- calls ----------------------------------------------------------------------------------------------------------------- */
 
 static struct call *call_new(struct session *session)
 {
@@ -397,7 +397,7 @@ static void call_free(struct call *call, bool taken)
         session->server->spare = call;
 }
 
-/* --- answers --------------------------------------------------------------------------------------------------------------------------------- */
+/* --- answers --------------------------------------------------------------------------------------------------------------- */
 
 static struct chunk *chunk_last(struct session *session)
 {
@@ -532,7 +532,7 @@ static int call_run(struct call *call, skep_deadline deadline)
         return result;
 }
 
-/* --- threads: calls that wait ------------------------------------------------------------------------------------------------------------------ */
+/* --- threads: calls that wait ---------------------------------------------------------------------------------------------- */
 
 static int is_cancelled(void *call)
 {
@@ -623,7 +623,7 @@ static void work_done(skep_server *server)
         }
 }
 
-/* --- queues: calls that are parked --------------------------------------------------------------------------------------------------------------- */
+/* --- queues: calls that are parked ----------------------------------------------------------------------------------------- */
 
 static void queue_ready(uv_poll_t *poll, int status, int events)
 {
@@ -714,7 +714,7 @@ static void park_leave(struct call *call)
         unpark(watched, link);
 }
 
-/* --- a request ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- a request ------------------------------------------------------------------------------------------------------------- */
 
 static int call_begin(struct call *call)
 {
@@ -834,7 +834,7 @@ void call_thread_ends(struct call *call)
                 }
 }
 
-/* --- sessions ---------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- sessions -------------------------------------------------------------------------------------------------------------- */
 
 static void session_closed(uv_handle_t *handle)
 {
@@ -938,7 +938,7 @@ static void session_read(struct session *session)
                 session_update(session);
 }
 
-/* --- who may come in --------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- who may come in ------------------------------------------------------------------------------------------------------- */
 
 static struct refusal *refusal_of(skep_server *server, const struct os_address *host)
 {
@@ -979,8 +979,9 @@ static void session_greet(struct session *session)
                 return;
         }
         if (result < 0) {
-                refuse(session, result == -EACCES ? "refused: it has another key" : result == -EPROTO ? "refused: what it speaks is no TLS 1.3"
-                                                                                                     : "refused: it went away before it had proved its key");
+                refuse(session, result == -EACCES  ? "refused: it has another key"
+                                : result == -EPROTO ? "refused: what it speaks is no TLS 1.3"
+                                                    : "refused: it went away before it had proved its key");
                 return;
         }
         session->state = SESSION_OPEN;
@@ -1075,7 +1076,7 @@ static void listeners_update(skep_server *server)
         }
 }
 
-/* --- the loop ------------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- the loop -------------------------------------------------------------------------------------------------------------- */
 
 static int64_t sooner(int64_t a, int64_t b)
 {
@@ -1184,7 +1185,7 @@ static void woken(uv_async_t *async)
                 end_all(server);
 }
 
-/* --- begin and end ----------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- begin and end --------------------------------------------------------------------------------------------------------- */
 
 static int options_check(struct skep_server_options *ret_options, const struct skep_server_options *given)
 {

@@ -87,7 +87,8 @@ struct wire_reader {
         bool in_raw;
 };
 
-/* Read what is there, at most about @p budget bytes (0: all). @return 0 stopped by end; STREAM_WANTS_*; 1 budget used up; -ECONNRESET end of file; -EPROTO; ... */
+/* Read what is there, at most about @p budget bytes (0: all).
+ * @return 0 stopped by end; STREAM_WANTS_*; 1 budget used up; -ECONNRESET end of file; -EPROTO; ... */
 int64_t wire_read(struct wire_reader *reader, size_t budget);
 void wire_reader_free(struct wire_reader *reader);
 

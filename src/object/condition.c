@@ -164,7 +164,7 @@ int skep_condition_notify(skep_condition *condition, uint32_t count)
         struct skep_agent *agent;
         int result = holder_self(condition, &agent);
         if (result < 0 && object_is_remote(&condition->base))
-                return remote_simple(condition->base.hive, &condition->base.reference, REMOTE_CONDITION_NOTIFY, skep_nowait(), (const int64_t[]){count}, 1, NULL);
+                return object_call_with(&condition->base, REMOTE_CONDITION_NOTIFY, count);
         if (result == 0)
                 (void)condition_notify(agent, SHARED(condition, condition), count);
         return result;

@@ -13,7 +13,8 @@ struct skep_event {
 int skep_event_create(skep_hive *hive, const char *name, skep_event **ret_event)
 {
         struct object *object;
-        int result = hive->remote ? object_create_remote(hive, BLOCK_EVENT, name, NULL, 0, &object) : object_create(hive, BLOCK_EVENT, name, sizeof(struct shm_event), NULL, NULL, &object);
+        int result = hive->remote ? object_create_remote(hive, BLOCK_EVENT, name, NULL, 0, &object)
+                                  : object_create(hive, BLOCK_EVENT, name, sizeof(struct shm_event), NULL, NULL, &object);
         if (result == 0)
                 *ret_event = (skep_event *)object;
         return result;

@@ -64,7 +64,7 @@ int skep_semaphore_release(skep_semaphore *semaphore, uint32_t count)
 {
         struct skep_agent *agent;
         if (count && object_is_remote(&semaphore->base))
-                return remote_simple(semaphore->base.hive, &semaphore->base.reference, REMOTE_SEMAPHORE_RELEASE, skep_nowait(), (const int64_t[]){count}, 1, NULL);
+                return object_call_with(&semaphore->base, REMOTE_SEMAPHORE_RELEASE, count);
         int result = count ? object_self(&semaphore->base, &agent) : -EINVAL;
         if (result == 0 && !is_sound(SHARED(semaphore, semaphore), semaphore->base.shared_bytes))
                 result = -EBADMSG;
