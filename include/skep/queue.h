@@ -188,6 +188,27 @@ SKEP_API SKEP_NODISCARD int skep_queue_poll_space(skep_queue *queue, skep_deadli
 /** Drop all messages that are there now. @param ret_count  may be NULL @return 0; -EUSERS */
 SKEP_API int skep_queue_drain(skep_queue *queue, uint64_t *ret_count);
 
+/*
+ * TASKS.  Each message that was put is unfinished until somebody says, once, that it is done; skep_queue_join() waits until none is.
+ * Any queue can be used so, at no cost to put and get.  Exact whoever is killed at whatever instruction: a message that a dead
+ * producer did not come to put is not counted; one that a dead consumer had taken stays unfinished, as nobody can know, until
+ * somebody else says that it is done.  Getting, draining and closing finish nothing.
+ */
+
+/**
+ * One message that was got is done with.
+ * @return 0; -EOVERFLOW all that were put are done already
+ * Threads, Processes: any.  A put that is under way counts already.
+ * Cost: one compare-and-swap, and a look at each ring of the queue; a system call if it was the last and somebody waits.
+ */
+SKEP_API int skep_queue_task_done(skep_queue *queue);
+
+/** Wait until all messages that were put are done. @return 0; -ETIMEDOUT; -EUSERS; what the thread's interrupt function said */
+SKEP_API SKEP_NODISCARD int skep_queue_join(skep_queue *queue, skep_deadline deadline);
+
+/** Messages that were put, or are being put, and are not done: the figure at some moment of the call. */
+SKEP_API uint64_t skep_queue_unfinished(const skep_queue *queue);
+
 /** Messages in the queue, without borrowed ones: exact when nobody is at work on it.  Cost: a look at each. */
 SKEP_API uint64_t skep_queue_size(const skep_queue *queue);
 /** Messages that fit; 0: unbounded. */

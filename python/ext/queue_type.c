@@ -515,26 +515,6 @@ static PyObject *queue_fileno(PyObject *self, PyObject *unused)
         return PyLong_FromLong(fd);
 }
 
-static int attempt_space(void *pointer, skep_deadline deadline)
-{
-        return skep_queue_poll_space(pointer, deadline);
-}
-
-PyDoc_STRVAR(wait_space_doc, "_wait_space(timeout)\n--\n\nWait until a put would find space, or the queue is closed.  False: the time ran out.");
-static PyObject *queue_wait_space(PyObject *self, PyObject *timeout)
-{
-        skep_queue *queue = open_handle(self);
-        struct patience patience;
-        int result;
-
-        if (!queue || patience_from(NULL, timeout, &patience) < 0)
-                return NULL;
-        result = wait_for(attempt_space, queue, &patience, false);
-        if (result != 0 && result != -ETIMEDOUT)
-                return raise_result(as_queue(self)->state, result, NULL, 0);
-        return PyBool_FromLong(result == 0);
-}
-
 PyDoc_STRVAR(space_fileno_doc, "_space_fileno()\n--\n\nDescriptor that is readable while a put would find space, or the queue is shut down.");
 static PyObject *queue_space_fileno(PyObject *self, PyObject *unused)
 {
@@ -548,6 +528,56 @@ static PyObject *queue_space_fileno(PyObject *self, PyObject *unused)
         fd = skep_queue_space_fd(queue);
         Py_END_ALLOW_THREADS
         return fd < 0 ? raise_result(as_queue(self)->state, fd, NULL, 0) : PyLong_FromLong(fd);
+}
+
+/* --- tasks: JoinableQueue's, under other names, as a Queue has none --- */
+
+PyDoc_STRVAR(task_done_doc, "_task_done()\n--\n\nOne object that was got is done with.  ValueError: all are already.");
+static PyObject *queue_task_done(PyObject *self, PyObject *unused)
+{
+        skep_queue *queue = made_handle(self);
+        int result = queue ? skep_queue_task_done(queue) : 0;
+
+        (void)unused;
+        if (!queue)
+                return NULL;
+        if (result == -EOVERFLOW) {
+                PyErr_SetString(PyExc_ValueError, "task_done() called too many times");
+                return NULL;
+        }
+        if (result < 0)
+                return raise_result(as_queue(self)->state, result, NULL, 0);
+        Py_RETURN_NONE;
+}
+
+static int attempt_join(void *pointer, skep_deadline deadline)
+{
+        return skep_queue_join(pointer, deadline);
+}
+
+PyDoc_STRVAR(join_doc, "_join()\n--\n\nWait until all objects that were put are done with.");
+static PyObject *queue_join(PyObject *self, PyObject *unused)
+{
+        const struct patience patience = {.deadline = skep_forever(), .blocks = true};
+        skep_queue *queue = made_handle(self);
+        int result;
+
+        (void)unused;
+        if (!queue)
+                return NULL;
+        result = wait_for(attempt_join, queue, &patience, false);
+        if (result != 0)
+                return raise_result(as_queue(self)->state, result, NULL, 0);
+        Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(unfinished_doc, "_unfinished()\n--\n\nNumber of objects that were put and are not done with.");
+static PyObject *queue_unfinished(PyObject *self, PyObject *unused)
+{
+        skep_queue *queue = made_handle(self);
+
+        (void)unused;
+        return queue ? PyLong_FromUnsignedLongLong(skep_queue_unfinished(queue)) : NULL;
 }
 
 static PyObject *queue_get_closed(PyObject *self, void *unused)
@@ -602,8 +632,10 @@ static PyMethodDef queue_methods[] = {
         {"close", queue_close, METH_NOARGS, close_doc},
         {"shutdown", queue_shutdown, METH_NOARGS, shutdown_doc},
         {"fileno", queue_fileno, METH_NOARGS, fileno_doc},
-        {"_wait_space", queue_wait_space, METH_O, wait_space_doc},
         {"_space_fileno", queue_space_fileno, METH_NOARGS, space_fileno_doc},
+        {"_task_done", queue_task_done, METH_NOARGS, task_done_doc},
+        {"_join", queue_join, METH_NOARGS, join_doc},
+        {"_unfinished", queue_unfinished, METH_NOARGS, unfinished_doc},
         {NULL, NULL, 0, NULL},
 };
 

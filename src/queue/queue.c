@@ -2,7 +2,7 @@
 /*
  * queue.c - make, find and end a queue; what it holds; recovery, verification and destruction.
  *
- * Putting is put.c, getting is get.c, waiting descriptors are watch.c.
+ * Putting is put.c, getting is get.c, what is unfinished tasks.c, waiting descriptors are watch.c.
  *
  * CRASH.  dies                                       found as                         repaired by
  *         making a ring, before linking it           intent LINK, word not the block  reaper: block freed
@@ -287,6 +287,7 @@ void queue_recover(struct reap *reap, struct shm_block *block)
         queue_head_lower(shared, 0);
         event_wake(&shared->not_empty, INT32_MAX); /* what the dead would have said */
         event_wake(&shared->not_full, INT32_MAX);
+        event_wake(&shared->all_done, INT32_MAX);
         reap->report->slots += changed;
 }
 

@@ -72,6 +72,9 @@ struct shm_queue {
         uint32_t pad2[31];
         uint32_t not_full;
         uint32_t pad3[31];
+        uint64_t done;                     /* messages that are done, only raised; tasks.c */
+        uint32_t all_done;                 /* event count */
+        uint32_t pad4[29];
 };
 _Static_assert(sizeof(struct shm_queue) % 64 == 0, "format");
 

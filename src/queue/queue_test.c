@@ -113,6 +113,83 @@ START_TEST(a_closed_queue_is_drained_and_takes_no_more)
 }
 END_TEST
 
+START_TEST(what_was_put_is_joined_when_it_is_done)
+{
+        skep_queue *queues[2] = {queue};
+        ck_assert_int_eq(skep_queue_create(hive, NULL, &queues[1]), 0); /* of many rings */
+        for (int i = 0; i < 2; i++) {
+                skep_queue *of = queues[i];
+                uint64_t most = i ? 1000 : 3, done = 0;
+                ck_assert_int_eq(skep_queue_join(of, skep_nowait()), 0);
+                ck_assert_int_eq(skep_queue_task_done(of), -EOVERFLOW);
+                for (int round = 0; round < 3; round++) {
+                        for (uint32_t j = 0; j < most; j++)
+                                ck_assert_int_eq(put(of, j), 0);
+                        ck_assert_uint_eq(skep_queue_unfinished(of), most);
+                        for (uint32_t j = 0; j < most; j++) {
+                                ck_assert_int_eq(skep_queue_join(of, skep_nowait()), -ETIMEDOUT);
+                                ck_assert_int_eq(get(of), j);
+                                ck_assert_uint_eq(skep_queue_unfinished(of), most - j);
+                                ck_assert_int_eq(skep_queue_task_done(of), 0);
+                        }
+                        ck_assert_int_eq(skep_queue_join(of, skep_forever()), 0);
+                        ck_assert_int_eq(skep_queue_task_done(of), -EOVERFLOW);
+                        done += most;
+                        ck_assert_uint_eq(skep_load(&of->shared->done), done);
+                }
+        }
+        skep_queue_unref(queues[1]);
+}
+END_TEST
+
+static void *finish_later(void *unused)
+{
+        usleep(100000);
+        ck_assert_int_eq(skep_queue_task_done(queue), 0);
+        usleep(100000);
+        ck_assert_int_eq(skep_queue_task_done(queue), 0);
+        return unused;
+}
+
+START_TEST(who_joins_is_woken_by_the_last_task_done)
+{
+        pthread_t thread;
+        put(queue, 1);
+        put(queue, 2);
+        ck_assert_int_eq(skep_queue_join(queue, skep_within_ns(1000000)), -ETIMEDOUT);
+        wait_slice_ns = INT64_C(3600000000000);
+        ck_assert_int_eq(pthread_create(&thread, NULL, finish_later, NULL), 0);
+        ck_assert_int_eq(skep_queue_join(queue, skep_forever()), 0);
+        ck_assert_uint_eq(skep_queue_unfinished(queue), 0);
+        pthread_join(thread, NULL);
+}
+END_TEST
+
+/* It has claimed a slot and dies before the message is there: who joins finds that out. */
+START_TEST(a_producer_that_dies_in_the_middle_is_not_waited_for)
+{
+        int status;
+        put(queue, 1);
+        ck_assert_int_eq(skep_queue_task_done(queue), 0);
+        pid_t child = fork();
+        if (child == 0) {
+                struct skep_agent *agent;
+                uint64_t position;
+                if (agent_self(hive, &agent) < 0 || ring_put_claim(queue_ring(queue, 0), agent->id, &position) != RING_DONE)
+                        _exit(1);
+                kill(getpid(), SIGKILL);
+        }
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert(WIFSIGNALED(status));
+        ck_assert_uint_eq(skep_queue_unfinished(queue), 1);
+        ck_assert_int_eq(skep_queue_join(queue, skep_forever()), 0);
+        ck_assert_int_eq(skep_queue_task_done(queue), -EOVERFLOW);
+        ck_assert_int_eq(get(queue), 1);
+        ck_assert_int_eq(put(queue, 2), 0);
+        ck_assert_uint_eq(skep_queue_unfinished(queue), 1);
+}
+END_TEST
+
 START_TEST(a_message_that_does_not_fit_stays)
 {
         static char text[5000], got[5000];
@@ -681,6 +758,9 @@ int main(void)
         tcase_add_test(tests, who_is_interrupted_hears_what_was_said);
         tcase_add_test(tests, an_unbounded_queue_takes_100000_messages_in_order);
         tcase_add_test(tests, a_closed_queue_is_drained_and_takes_no_more);
+        tcase_add_test(tests, what_was_put_is_joined_when_it_is_done);
+        tcase_add_test(tests, who_joins_is_woken_by_the_last_task_done);
+        tcase_add_test(tests, a_producer_that_dies_in_the_middle_is_not_waited_for);
         tcase_add_test(tests, a_message_that_does_not_fit_stays);
         tcase_add_test(tests, an_array_goes_by_reference);
         tcase_add_test(tests, a_loan_is_given_back_or_put_back);

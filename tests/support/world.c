@@ -128,6 +128,19 @@ static int forget(const struct skep_object_entry *entry, void *context)
         return skep_hive_forget(context, entry->name);
 }
 
+/* What was put counts, what was not does not, and it can all be joined. @return what somebody has said is done */
+static int check_tasks(skep_queue *queue, int put)
+{
+        int done = put - (int)skep_queue_unfinished(queue);
+        for (int i = done; i < put; i++) {
+                ck_assert_int_eq(skep_queue_join(queue, skep_nowait()), -ETIMEDOUT);
+                MUST(skep_queue_task_done(queue));
+        }
+        ck_assert_int_eq(skep_queue_join(queue, skep_nowait()), 0);
+        ck_assert_int_eq(skep_queue_task_done(queue), -EOVERFLOW);
+        return done;
+}
+
 static void check_queue(skep_hive *hive, const struct operation *operation, bool finished, const char *where)
 {
         skep_queue *queue;
@@ -144,6 +157,8 @@ static void check_queue(skep_hive *hive, const struct operation *operation, bool
         ck_assert_msg(!finished || (gone == operation->gets && put == operation->puts), "%s: not done at %s", operation->name, where);
         for (int i = 0; i < put; i++)
                 ck_assert_int_eq(got[first + i], 100 + i);
+        int tasks = check_tasks(queue, WORLD_FIRST + put);
+        ck_assert_msg(tasks >= (finished ? operation->tasks : 0) && tasks <= operation->tasks, "%s: %d tasks done at %s", operation->name, tasks, where);
         put_bytes(queue, 7, LONG_BYTES);
         ck_assert_msg(take(queue) == 7, "%s: queue stuck after %s", operation->name, where);
         skep_queue_unref(queue);
@@ -163,6 +178,7 @@ static void check_unbounded(skep_hive *hive, const struct operation *operation, 
                       where);
         ck_assert_msg(gone >= (finished ? operation->unbounded_gets : 0) && gone <= operation->unbounded_gets, "%s: %d gone at %s", operation->name, gone,
                       where);
+        ck_assert_msg(check_tasks(queue, end + put) == 0, "%s: tasks done at %s", operation->name, where);
         for (uint32_t i = 0; i < 600; i++)
                 put_bytes(queue, i, 8);
         for (int i = 0; i < 600; i++)
@@ -282,6 +298,15 @@ static void get_and_put(struct world *world)
 {
         take(world->queue);
         put_bytes(world->queue, 100, 50);
+}
+
+static void say_done(struct world *world)
+{
+        MUST(skep_queue_task_done(world->queue));
+        put_bytes(world->queue, 100, 50);
+        MUST(skep_queue_task_done(world->queue));
+        if (skep_queue_join(world->queue, skep_within_ns(1000000)) != -ETIMEDOUT)
+                abort();
 }
 
 static void grow_queue(struct world *world)
@@ -509,6 +534,7 @@ const struct operation operations[] = {
         {"get all", get_all, .gets = WORLD_FIRST},
         {"borrow, put back", .run = put_back},
         {"get and put", get_and_put, .gets = 1, .puts = 1},
+        {"task done, join", say_done, .puts = 1, .tasks = 2},
         {"grow unbounded", grow_queue, .unbounded_puts = 3},
         {"put back a ring earlier", put_back_into_the_ring_before, .unbounded_gets = 1, .drained = true},
         {"blocks", .run = blocks_come_and_go},

@@ -4,7 +4,8 @@
  *
  * The queue "q" holds 1 (small), 2 (long), 3 (array), 4 (small); the unbounded queue "u" is one slot short of a second ring.
  * An operation takes from the front of "q" and appends values from 100 on.  Whatever dies where: what is left is the rest
- * of 1..4 after at most `gets` of them, then the first of 100.., in order, each once.  An operation that reaps has a victim,
+ * of 1..4 after at most `gets` of them, then the first of 100.., in order, each once; and what was put, and nothing else, is counted
+ * as unfinished.  An operation that reaps has a victim,
  * who died before in the middle of something.
  */
 #ifndef TESTS_WORLD_H
@@ -29,6 +30,7 @@ struct operation {
         void (*run)(struct world *world);
         int gets; /* from "q" */
         int puts; /* to "q" */
+        int tasks; /* of "q" that it says are done */
         int unbounded_gets;
         int unbounded_puts;
         bool drained; /* "u" before: three more were put, and all but the last of the first ring and those in the second taken */
