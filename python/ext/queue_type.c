@@ -39,17 +39,22 @@ static void adopt(PyObject *self, PyObject *hive, skep_queue *queue)
 
 static int queue_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-        static char *keywords[] = {"hive", "maxsize", "name", NULL};
+        static char *keywords[] = {"hive", "maxsize", "name", "acknowledge", "deliveries", NULL};
         struct core_state *state = as_queue(self)->state;
         const char *name = NULL;
         PyObject *hive_object;
-        Py_ssize_t maxsize = 0;
+        Py_ssize_t maxsize = 0, deliveries = 0;
+        int acknowledge = 0;
         skep_queue *queue;
         skep_hive *hive;
         int result;
 
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|nz:Queue", keywords, &hive_object, &maxsize, &name))
+        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|nzpn:Queue", keywords, &hive_object, &maxsize, &name, &acknowledge, &deliveries))
                 return -1;
+        if (deliveries < 0 || deliveries > UINT16_MAX || (deliveries && !acknowledge)) {
+                PyErr_SetString(PyExc_ValueError, "deliveries is a number up to 65535, for a queue with acknowledge=True");
+                return -1;
+        }
         if (as_queue(self)->queue) {
                 PyErr_SetString(PyExc_RuntimeError, "the queue has been made already");
                 return -1;
@@ -62,6 +67,8 @@ static int queue_init(PyObject *self, PyObject *args, PyObject *kwargs)
                                                  .options_bytes = sizeof(struct skep_queue_options),
                                                  .name = name,
                                                  .capacity = maxsize > 0 && maxsize < INT32_MAX ? (uint64_t)maxsize : 0,
+                                                 .flags = acknowledge ? SKEP_QUEUE_ACKNOWLEDGE : 0,
+                                                 .delivery_max = (uint32_t)deliveries,
                                          }), &queue);
         if (result < 0) {
                 raise_result(state, result, hive, 0);
@@ -506,12 +513,8 @@ static PyObject *queue_fileno(PyObject *self, PyObject *unused)
         if (fd < 0)
                 return raise_result(as_queue(self)->state, fd, NULL, 0);
         /* Who calls fileno() is about to poll: a look at the empty queue makes the descriptor tell the truth. */
-        if (skep_queue_is_empty(queue)) {
-                struct skep_loan loan;
-
-                if (skep_queue_borrow(queue, &loan, skep_nowait()) == 0)
-                        skep_queue_put_back(&loan);
-        }
+        if (skep_queue_is_empty(queue))
+                (void)!skep_queue_poll(queue, skep_nowait());
         return PyLong_FromLong(fd);
 }
 
@@ -647,8 +650,9 @@ static PyGetSetDef queue_getset[] = {
         {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyDoc_STRVAR(queue_doc, "Queue(hive, maxsize=0, name=None)\n--\n\n"
-                        "A queue in a hive; maxsize 0 or less: no limit.  MemoryError: the hive is full.");
+PyDoc_STRVAR(queue_doc, "Queue(hive, maxsize=0, name=None, acknowledge=False, deliveries=0)\n--\n\n"
+                        "A queue in a hive; maxsize 0 or less: no limit.  MemoryError: the hive is full.  With acknowledge=True get() acknowledges\n"
+                        "at once; Delivery.take() does not.");
 
 static PyType_Slot queue_slots[] = {
         {Py_tp_doc, (void *)queue_doc},
