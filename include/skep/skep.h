@@ -26,6 +26,7 @@
 #include <skep/block.h>
 #include <skep/channel.h>
 #include <skep/condition.h>
+#include <skep/connection.h>
 #include <skep/deadline.h>
 #include <skep/error.h>
 #include <skep/event.h>
