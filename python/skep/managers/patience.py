@@ -155,6 +155,6 @@ def patient(obj, method):
 def _find(cls, method):
     for classes, methods in _METHODS.items():
         for base in classes:
-            if method in methods and issubclass(cls, base) and getattr(cls, method) is getattr(base, method):
+            if method in methods and issubclass(cls, base) and getattr(cls, method, None) is getattr(base, method, None):
                 return methods[method]  # but not one that a subclass has changed
     return None

@@ -193,13 +193,17 @@ class Session:
             stream.close()
             raise
         self._links.control = stream
-        self._goodbye = self._goodbye or util.Finalize(self, self._links.goodbye, exitpriority=5)  # after those of users' objects
+        self._see_to_goodbye()
         for ident, held in self._held.items():
             held.granted = 1
         for ident in missing:
             util.info('object %s of the manager at %r is gone', ident, self.address)
             self._held[ident].granted = 0
         self._waive()
+
+    def _see_to_goodbye(self):
+        if self._goodbye is None or not self._goodbye.still_active():
+            self._goodbye = util.Finalize(self, self._links.goodbye, exitpriority=5)  # after those of users' objects
 
     def _waive(self):
         """The parent need not keep anything for us any more."""
@@ -405,6 +409,7 @@ class Session:
             with self._locked():
                 if self._held:
                     self._control()
+                    self._see_to_goodbye()  # a child that was spawned forgets what it was to do at its end before it begins
         except Exception as error:
             util.info('the manager at %r is gone: %s', self.address, error)
 

@@ -25,6 +25,7 @@ import struct
 from multiprocessing import AuthenticationError, reduction
 from multiprocessing import managers as _standard
 
+from .. import _core
 from .. import connection as _connection
 
 __all__ = ()
@@ -133,7 +134,7 @@ def welcome(connection, authkey, tls):
     """The server's part. @return its stream, and whether the client is one of skep"""
     networked = prepare(connection)
     limit_waiting(connection, HANDSHAKE_SECONDS)
-    can_encrypt = networked and tls is not False and SecureStream is not None
+    can_encrypt = networked and tls is not False and _can_encrypt(authkey)
     message = _challenge(b'server', _TLS if can_encrypt else 0)
     connection.send_bytes(_connection.CHALLENGE + message)
     response = connection.recv_bytes(_MOST_BYTES)
@@ -156,7 +157,7 @@ def greet(connection, authkey, tls):
     if _offers(message, b'client') is not None:
         raise AuthenticationError('a challenge of a client was sent back')
     offers = _offers(message, b'server')
-    if networked and tls is not False and SecureStream is not None and offers is not None and offers & _TLS:
+    if networked and tls is not False and offers is not None and offers & _TLS and _can_encrypt(authkey):
         connection.send_bytes(_UPGRADE)
         return SecureStream(connection, authkey, True), True
     if networked and tls:
@@ -248,7 +249,56 @@ class MemoryStream:
         self._stream.close()
 
 
-SecureStream = None
+class SecureStream:
+    """Pickles in messages over TLS 1.3; buffers of theirs, such as arrays, beside them and not copied.
+
+    A message is the number of buffers, the length of each, the buffers, each at a multiple of 16, and the pickle.
+    """
+
+    _WORD = struct.Struct('<Q')
+    _NO_BUFFERS = _WORD.pack(0)
+    _BUFFERS_MAX = 30
+
+    def __init__(self, connection, authkey, is_server):
+        fd = os.dup(connection.fileno())
+        connection.close()
+        try:
+            secure = _core.SecureConnection(fd, is_server, authkey, HANDSHAKE_SECONDS)
+        except PermissionError as error:
+            raise AuthenticationError('the keys differ') from error
+        self.fileno, self.close = secure.fileno, secure.close
+        self._send, self._recv = secure.send, secure.recv
+
+    def send(self, obj):
+        buffers = []
+        data = dumps(obj, 5, buffers.append)
+        if not buffers:
+            return self._send(self._NO_BUFFERS, data)
+        if len(buffers) > self._BUFFERS_MAX:
+            return self._send(self._NO_BUFFERS, dumps(obj, 5))
+        raws = [buffer.raw() for buffer in buffers]
+        parts = [b''.join(self._WORD.pack(number) for number in (len(raws), *(raw.nbytes for raw in raws)))]
+        end = len(parts[0])
+        for raw in raws:
+            parts += [bytes(-end % 16), raw]
+            end += -end % 16 + raw.nbytes
+        self._send(*parts, data)
+
+    def recv(self):
+        message = memoryview(self._recv())
+        count = int.from_bytes(message[:8], 'little')
+        if not count:
+            return loads(message[8:])
+        end, buffers = 8 + 8 * count, []
+        for size in struct.unpack_from(f'<{count}Q', message, 8):
+            end += -end % 16
+            buffers.append(message[end:end + size])
+            end += size
+        return loads(message[end:], buffers)
+
+
+def _can_encrypt(authkey):
+    return bool(authkey) and _core.SecureConnection.available()
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------------
