@@ -10,12 +10,14 @@ threads that calls methods.  Clients of skep open a session (session.py).  What 
     standard, TCP         stay                                stay                         with the connection
 """
 import contextlib
+import errno
 import itertools
 import multiprocessing.managers as _standard
 import os
 import pickle
 import select
 import secrets
+import socket
 import sys
 import threading
 import time
@@ -129,6 +131,19 @@ class _StopEvent(threading.Event):
         os.close(self._write)
 
 
+def _listen(address):
+    try:
+        return _connection.Listener(address, backlog=_BACKLOG)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or not isinstance(address, str) or address.startswith('\0'):
+            raise
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(address) != errno.ECONNREFUSED:
+                raise
+    os.unlink(address)  # left behind by a server that was killed
+    return _connection.Listener(address, backlog=_BACKLOG)
+
+
 class Server(_standard.Server):
     """Serves the types of a registry at an address; address: where it does."""
 
@@ -143,7 +158,7 @@ class Server(_standard.Server):
         self.server_id = secrets.token_hex(8)
         self._serializer = serializer
         if serializer == 'pickle':
-            self.listener = _connection.Listener(address or f'\0skep-manager-{secrets.token_hex(16)}', backlog=_BACKLOG)
+            self.listener = _listen(address or f'\0skep-manager-{secrets.token_hex(16)}')
         else:
             self.listener = _standard.listener_client[serializer][0](address=address, backlog=_BACKLOG)
         self.address = self.listener.address
