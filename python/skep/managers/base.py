@@ -77,8 +77,6 @@ class BaseManager(_standard.BaseManager):
         """What is at the address; while this manager lives, the connection stays."""
         if self._peer is None:
             self._peer = peer_at(self._address, self._authkey, self._serializer, self._tls)
-            if not self._peer.is_standard:
-                self._peer.registry.update(self._registry)
         return self._peer
 
     def start(self, initializer=None, initargs=()):

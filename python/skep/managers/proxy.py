@@ -9,6 +9,7 @@ library they are what their base classes are.  Beyond those:
 * a method that returns proxies can be called in a child too, and on proxies that came out of other proxies.
 """
 import multiprocessing.managers as _standard
+import sys
 import threading
 import weakref
 
@@ -21,7 +22,11 @@ from .session import peer_at, session_with
 
 __all__ = ['AutoProxy', 'BaseProxy', 'MakeProxyType', 'RebuildProxy']
 
-dialect = threading.local()  # .standard: what this thread pickles is for a peer of the standard library
+class _Dialect(threading.local):
+    standard = False  # what this thread pickles is for a peer of the standard library
+
+
+dialect = _Dialect()
 
 
 class BaseProxy(_standard.BaseProxy):
@@ -72,21 +77,16 @@ class BaseProxy(_standard.BaseProxy):
         finally:
             dialect.standard = False
 
-    def _proxy_of(self, exposed, token):
+    def _proxy_of(self, exposed, token, named):
         """A proxy of what a method returned, and the server has counted a reference of."""
         session = self._session
         session.granted(token.id)
         try:
             token.address = session.address
-            return self._proxytype(token.typeid)(token, self._serializer, manager=self._manager, authkey=self._authkey, exposed=exposed)
+            proxytype = _type_in(getattr(self._manager, '_registry', {}), token.typeid) or _type_named(*named)
+            return proxytype(token, self._serializer, manager=self._manager, authkey=self._authkey, exposed=exposed)
         finally:
             session.drop(token.id)
-
-    def _proxytype(self, typeid):
-        for registry in getattr(self._manager, '_registry', {}), getattr(self._session, 'registry', {}), known_registry():
-            if typeid in registry:
-                return registry[typeid][-1]
-        return AutoProxy
 
     def __reduce__(self):
         names = {}
@@ -97,7 +97,7 @@ class BaseProxy(_standard.BaseProxy):
         auto = getattr(self, '_isauto', False)
         if auto:
             names['exposed'] = self._exposed_
-        if getattr(dialect, 'standard', False):
+        if dialect.standard:
             cls = _standard.AutoProxy if auto else _standard_class_of(type(self))
             return _standard.RebuildProxy, (cls, self._token, self._serializer, names)
         if self._session is not None or self._server is not None:
@@ -124,9 +124,19 @@ def _peer_for(token, serializer, manager, authkey):
     return peer_at(token.address, authkey, serializer, getattr(manager, '_tls', None)), authkey
 
 
-def known_registry():
-    from .base import SyncManager
-    return SyncManager._registry
+def _type_in(registry, typeid):
+    return registry[typeid][-1] if typeid in registry else None
+
+
+def name_of(proxytype):
+    """(module, name), for a process that has not registered it."""
+    cls = _named_class_of(proxytype) if isinstance(proxytype, type) else proxytype
+    return getattr(cls, '__module__', None), getattr(cls, '__qualname__', None)
+
+
+def _type_named(module, name):
+    """AutoProxy if this process has not loaded it."""
+    return own_proxytype(getattr(sys.modules.get(module), str(name), None))
 
 
 def server_here():

@@ -30,7 +30,7 @@ from .. import connection as _connection
 from ..hive import default_hive
 from . import wire
 from .patience import ClientGone, patient
-from .proxy import dialect
+from .proxy import dialect, name_of
 
 __all__ = ['Server']
 
@@ -356,7 +356,8 @@ class Server(_standard.Server):
             ident, exposed = self.create(client, typeid, result)
         except Exception:
             return '#TRACEBACK', traceback.format_exc()
-        return '#PROXY', (exposed, _standard.Token(typeid, self.address, ident))
+        token = _standard.Token(typeid, self.address, ident)
+        return '#PROXY', (exposed, token) if dialect.standard else (exposed, token, name_of(self.registry[typeid][-1]))
 
     def _object(self, ident):
         try:
@@ -580,9 +581,9 @@ class Server(_standard.Server):
         client = _Here(self)
         kind, result = self._reply_to(client, wire.loads(wire.dumps((proxy._id, method, args, kwds))))
         if kind == '#PROXY':
-            exposed, token = result
+            exposed, token, *_ = result
             try:
-                return proxy._proxytype(token.typeid)(token, proxy._serializer, exposed=exposed, manager_owned=True)
+                return self.registry[token.typeid][-1](token, proxy._serializer, exposed=exposed, manager_owned=True)
             finally:
                 self.drop(token.id)
         return wire.result_of(wire.loads(wire.dumps((kind, result))))

@@ -150,7 +150,6 @@ class Session:
 
     def __init__(self, address, authkey, tls, stream):
         self.address, self.authkey, self.tls = address, process.AuthenticationString(authkey), tls
-        self.registry = {}
         self._lock = threading.Lock()
         self._held = {}                     # ident -> _Held
         self._dropped = collections.deque() # idents of proxies that are gone; filled by finalizers, which must not wait
