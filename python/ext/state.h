@@ -46,6 +46,7 @@ struct core_state {
         PyTypeObject *barrier_type;
         PyTypeObject *once_type;
         PyTypeObject *value_type;
+        PyTypeObject *secure_type;
 
         PyObject *hive_error;
         PyObject *gone_error;
@@ -140,6 +141,7 @@ extern PyType_Spec sink_spec;
 extern PyType_Spec board_spec;
 extern PyType_Spec memory_spec;
 extern PyType_Spec items_spec;
+extern PyType_Spec secure_spec;
 extern PyType_Spec holdable_spec;
 extern PyType_Spec lock_spec;
 extern PyType_Spec rlock_spec;
