@@ -30,6 +30,7 @@ struct core_state {
         PyTypeObject *hive_type;
         PyTypeObject *array_type;
         PyTypeObject *queue_type;
+        PyTypeObject *delivery_type;
         PyTypeObject *channel_type;
         PyTypeObject *sink_type;
         PyTypeObject *board_type;
@@ -45,6 +46,7 @@ struct core_state {
         PyTypeObject *barrier_type;
         PyTypeObject *once_type;
         PyTypeObject *value_type;
+        PyTypeObject *secure_type;
 
         PyObject *hive_error;
         PyObject *gone_error;
@@ -133,11 +135,13 @@ extern struct PyModuleDef core_module;
 extern PyType_Spec hive_spec;
 extern PyType_Spec array_spec;
 extern PyType_Spec queue_spec;
+extern PyType_Spec delivery_spec;
 extern PyType_Spec channel_spec;
 extern PyType_Spec sink_spec;
 extern PyType_Spec board_spec;
 extern PyType_Spec memory_spec;
 extern PyType_Spec items_spec;
+extern PyType_Spec secure_spec;
 extern PyType_Spec holdable_spec;
 extern PyType_Spec lock_spec;
 extern PyType_Spec rlock_spec;

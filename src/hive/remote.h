@@ -32,14 +32,17 @@ enum remote_method {
         REMOTE_QUEUE_PUT = 32, /* kind; raw: the message */
         REMOTE_QUEUE_PUT_MANY, /* raw: {bytes 4, message} ... -> how many */
         REMOTE_QUEUE_PUT_ARRAY, /* element, shape ...; raw: the elements */
-        REMOTE_QUEUE_BORROW,   /* bytes at most or -1, kind or 0 -> kind, bytes or element and shape ...; raw */
+        REMOTE_QUEUE_BORROW,   /* bytes at most or -1, kind or 0 -> kind, which delivery, bytes or element and shape ...; raw */
         REMOTE_QUEUE_GIVE_BACK, /* id of the borrow; no answer */
         REMOTE_QUEUE_PUT_BACK,  /* id of the borrow; no answer */
         REMOTE_QUEUE_CLOSE,
         REMOTE_QUEUE_POLL,
         REMOTE_QUEUE_POLL_SPACE,
         REMOTE_QUEUE_DRAIN,    /* -> how many */
-        REMOTE_QUEUE_SIZE,     /* -> messages, full, closed */
+        REMOTE_QUEUE_SIZE,     /* -> messages, full, closed, unfinished, dead letters */
+        REMOTE_QUEUE_BORROW_DEAD, /* as BORROW */
+        REMOTE_QUEUE_TASK_DONE,
+        REMOTE_QUEUE_JOIN,
 
         REMOTE_LOCK_ACQUIRE = 64,
         REMOTE_LOCK_RELEASE,
@@ -101,7 +104,7 @@ struct remote_call {
         int64_t results[REMOTE_VALUES_MAX];
         void *buffer;            /* borrowed: where raw goes if it fits into `capacity`; else to memory that free() ends: `data` */
         size_t capacity;
-        bool may_be_array;       /* results {SKEP_MESSAGE_ARRAY, element, shape ...}: raw becomes an array of the hive */
+        bool may_be_array;       /* results {SKEP_MESSAGE_ARRAY, delivery, element, shape ...}: raw becomes an array of the hive */
         void *data;
         size_t bytes;
         skep_array *array;

@@ -173,13 +173,13 @@ static int64_t read_some(void *context, void *buffer, size_t bytes)
 static int array_for(struct client *client, struct remote_call *call, uint64_t raw_bytes, void **ret_raw)
 {
         uint64_t shape[SKEP_ARRAY_DIMENSION_MAX];
-        uint32_t dimensions = call->result_count - 2;
+        uint32_t dimensions = call->result_count - 3;
         if (dimensions > SKEP_ARRAY_DIMENSION_MAX)
                 return -EPROTO;
         for (uint32_t i = 0; i < dimensions; i++)
-                shape[i] = (uint64_t)call->results[2 + i];
+                shape[i] = (uint64_t)call->results[3 + i];
         int result = skep_array_create(client->remote.hive,
-                                       SKEP_ARRAY_OPTIONS(.element = (uint32_t)call->results[1], .dimension_count = dimensions, .shape = shape,
+                                       SKEP_ARRAY_OPTIONS(.element = (uint32_t)call->results[2], .dimension_count = dimensions, .shape = shape,
                                                           .flags = SKEP_ARRAY_UNINITIALIZED),
                                        &call->array);
         if (result == 0 && skep_array_bytes(call->array) != raw_bytes) {
@@ -194,7 +194,7 @@ static int array_for(struct client *client, struct remote_call *call, uint64_t r
 /* Where the raw bytes of an answer go. */
 static int place_for(struct client *client, struct remote_call *call, uint64_t raw_bytes, void **ret_raw)
 {
-        if (call->may_be_array && call->result_count >= 2 && call->results[0] == SKEP_MESSAGE_ARRAY)
+        if (call->may_be_array && call->result_count >= 3 && call->results[0] == SKEP_MESSAGE_ARRAY)
                 return array_for(client, call, raw_bytes, ret_raw);
         call->bytes = raw_bytes;
         if (raw_bytes <= call->capacity) {
@@ -371,12 +371,13 @@ static void take_back(struct client *client, struct pending *pending)
                 {REMOTE_LOCK_ACQUIRE, REMOTE_LOCK_RELEASE},           {REMOTE_RLOCK_ACQUIRE, REMOTE_RLOCK_RELEASE},
                 {REMOTE_SEMAPHORE_ACQUIRE, REMOTE_SEMAPHORE_RELEASE}, {REMOTE_CONDITION_ACQUIRE, REMOTE_CONDITION_RELEASE},
                 {REMOTE_VALUE_ACQUIRE, REMOTE_VALUE_RELEASE},         {REMOTE_QUEUE_BORROW, REMOTE_QUEUE_PUT_BACK},
+                {REMOTE_QUEUE_BORROW_DEAD, REMOTE_QUEUE_PUT_BACK},
         };
         struct remote_call *call = pending->call;
         if (pending->result < 0)
                 return;
         for (uint32_t i = 0; i < COUNT_OF(undone_by); i++) {
-                bool borrowed = call->method == REMOTE_QUEUE_BORROW;
+                bool borrowed = undone_by[i].undo == REMOTE_QUEUE_PUT_BACK;
                 if (undone_by[i].method != call->method)
                         continue;
                 struct remote_call undo = {.method = undone_by[i].undo, .object = call->object,

@@ -30,6 +30,13 @@ static int answer(struct call *call, int result, int64_t value)
         return result;
 }
 
+#define METHOD(name, expression) \
+        static int name(struct call *call, skep_deadline deadline) \
+        { \
+                (void)deadline; \
+                return (expression); \
+        }
+
 /* --- the hive -------------------------------------------------------------------------------------------------------------- */
 
 /* A name as an argument. @return NULL: nil */
@@ -264,14 +271,14 @@ static int lend_array(struct call *call)
         return call->out ? 0 : -ENOMEM;
 }
 
-static int queue_borrow(struct call *call, skep_deadline deadline)
+/* What was borrowed, as the answer. */
+static int lend(struct call *call)
 {
         int64_t bytes_max = argument(call, 0), kind = argument(call, 1);
-        int result = skep_queue_borrow(call->handle, &call->loan, deadline);
-        if (result < 0)
-                return result;
+        int result;
         call->has_loan = true;
         call->results[call->result_count++] = call->loan.kind;
+        call->results[call->result_count++] = call->loan.deliveries;
         if (kind && kind != call->loan.kind) {
                 result = -EPROTOTYPE;
         } else if (call->loan.kind == SKEP_MESSAGE_ARRAY) {
@@ -292,6 +299,22 @@ static int queue_borrow(struct call *call, skep_deadline deadline)
         }
         return result;
 }
+
+static int queue_borrow(struct call *call, skep_deadline deadline)
+{
+        int result = skep_queue_borrow(call->handle, &call->loan, deadline);
+        return result < 0 ? result : lend(call);
+}
+
+static int queue_borrow_dead(struct call *call, skep_deadline unused)
+{
+        (void)unused;
+        int result = skep_queue_borrow_dead(call->handle, &call->loan);
+        return result < 0 ? result : lend(call);
+}
+
+METHOD(queue_task_done, skep_queue_task_done(call->handle))
+METHOD(queue_join, skep_queue_join(call->handle, deadline))
 
 static int queue_give_back(struct call *call, skep_deadline unused)
 {
@@ -337,18 +360,13 @@ static int queue_size(struct call *call, skep_deadline unused)
         call->results[0] = (int64_t)skep_queue_size(call->handle);
         call->results[1] = skep_queue_is_full(call->handle);
         call->results[2] = skep_queue_is_closed(call->handle);
-        call->result_count = 3;
+        call->results[3] = (int64_t)skep_queue_unfinished(call->handle);
+        call->results[4] = (int64_t)skep_queue_dead_size(call->handle);
+        call->result_count = 5;
         return 0;
 }
 
 /* --- locks, semaphores, events, barriers, conditions ----------------------------------------------------------------------- */
-
-#define METHOD(name, expression) \
-        static int name(struct call *call, skep_deadline deadline) \
-        { \
-                (void)deadline; \
-                return (expression); \
-        }
 
 METHOD(lock_acquire, skep_lock_acquire(call->handle, deadline))
 METHOD(lock_release, skep_lock_release(call->handle))
@@ -540,11 +558,11 @@ static int value_wait(struct call *call, skep_deadline deadline)
 
 static int queue_make(skep_hive *hive, const char *name, const struct call *call, skep_queue **ret_queue)
 {
-        if (argument(call, 3) > UINT32_MAX || argument(call, 4) > UINT32_MAX)
+        if (argument(call, 3) > UINT32_MAX || argument(call, 4) > UINT32_MAX || argument(call, 5) > UINT32_MAX)
                 return -EINVAL;
         return skep_queue_create(hive,
                                  SKEP_QUEUE_OPTIONS(.name = name, .capacity = (uint64_t)argument(call, 2), .slot_bytes = (uint32_t)argument(call, 3),
-                                                    .flags = (uint32_t)argument(call, 4)),
+                                                    .flags = (uint32_t)argument(call, 4), .delivery_max = (uint32_t)argument(call, 5)),
                                  ret_queue);
 }
 
@@ -671,6 +689,9 @@ const struct method methods[REMOTE_METHOD_END] = {
         [REMOTE_QUEUE_PUT_MANY] = {.run = queue_put_many, .kind = &queue_kind, .flags = METHOD_PUTS},
         [REMOTE_QUEUE_PUT_ARRAY] = {.run = queue_put_array, .raw_comes = array_raw, .kind = &queue_kind, .flags = METHOD_PUTS, .integers = 1},
         [REMOTE_QUEUE_BORROW] = {.run = queue_borrow, .kind = &queue_kind, .flags = METHOD_GETS | METHOD_LENDS, .integers = 2},
+        [REMOTE_QUEUE_BORROW_DEAD] = {.run = queue_borrow_dead, .kind = &queue_kind, .flags = METHOD_LENDS, .integers = 2},
+        [REMOTE_QUEUE_TASK_DONE] = {.run = queue_task_done, .kind = &queue_kind},
+        [REMOTE_QUEUE_JOIN] = {.run = queue_join, .kind = &queue_kind, .flags = METHOD_WAITS},
         [REMOTE_QUEUE_GIVE_BACK] = {.run = queue_give_back, .flags = METHOD_SILENT, .integers = 1},
         [REMOTE_QUEUE_PUT_BACK] = {.run = queue_put_back, .flags = METHOD_SILENT, .integers = 1},
         [REMOTE_QUEUE_CLOSE] = {.run = queue_close, .kind = &queue_kind},

@@ -42,7 +42,7 @@ static struct remote_value text_value(const char *text)
 int queue_create_remote(skep_hive *hive, const struct skep_queue_options *options, skep_queue **ret_queue)
 {
         const struct remote_value arguments[] = {text_value("queue"), text_value(options->name), REMOTE_INTEGER(options->capacity),
-                                                 REMOTE_INTEGER(options->slot_bytes), REMOTE_INTEGER(options->flags)};
+                                                 REMOTE_INTEGER(options->slot_bytes), REMOTE_INTEGER(options->flags), REMOTE_INTEGER(options->delivery_max)};
         struct remote_call call = {.method = REMOTE_CREATE, .arguments = arguments, .count = COUNT_OF(arguments)};
         return queue_of_answer(hive, remote_call(hive, &call), &call, ret_queue);
 }
@@ -156,14 +156,14 @@ static void answer(const skep_queue *queue, uint64_t id, uint32_t method)
 static int borrow(skep_queue *queue, int64_t bytes_max, uint32_t kind, struct remote_call *call, skep_deadline deadline)
 {
         const struct remote_value arguments[] = {REMOTE_INTEGER(bytes_max), REMOTE_INTEGER(kind)};
-        call->method = REMOTE_QUEUE_BORROW;
+        call->method = call->method ? call->method : REMOTE_QUEUE_BORROW;
         call->object = &queue->reference;
         call->deadline = deadline;
         call->arguments = arguments;
         call->count = COUNT_OF(arguments);
         call->may_be_array = true;
         int result = remote_call(queue->hive, call);
-        if (result >= 0 && (call->result_count < 2 || (call->results[0] == SKEP_MESSAGE_ARRAY) != (call->array != NULL)))
+        if (result >= 0 && (call->result_count < 3 || (call->results[0] == SKEP_MESSAGE_ARRAY) != (call->array != NULL)))
                 result = -EPROTO;
         return result;
 }
@@ -172,8 +172,8 @@ int queue_get_remote(skep_queue *queue, void *buffer, size_t capacity_bytes, siz
 {
         struct remote_call call = {.buffer = buffer, .capacity = capacity_bytes};
         int result = borrow(queue, (int64_t)capacity_bytes, SKEP_MESSAGE_BYTES, &call, deadline);
-        if ((result == 0 || result == -EMSGSIZE) && call.result_count >= 2)
-                *ret_bytes = (size_t)call.results[1];
+        if ((result == 0 || result == -EMSGSIZE) && call.result_count >= 3)
+                *ret_bytes = (size_t)call.results[2];
         if (result < 0)
                 return result;
         answer(queue, call.id, REMOTE_QUEUE_GIVE_BACK);
@@ -213,9 +213,9 @@ int queue_get_array_remote(skep_queue *queue, skep_array **ret_array, skep_deadl
 
 /* --- loans: `block` is the array, `position` what the answer is to ------------------------------------------------------------ */
 
-int queue_borrow_remote(skep_queue *queue, struct skep_loan *ret_loan, skep_deadline deadline)
+int queue_borrow_remote(skep_queue *queue, uint32_t method, struct skep_loan *ret_loan, skep_deadline deadline)
 {
-        struct remote_call call = {.method = 0};
+        struct remote_call call = {.method = method};
         int result = borrow(queue, -1, 0, &call, deadline);
         if (result < 0)
                 return result;
@@ -232,6 +232,7 @@ int queue_borrow_remote(skep_queue *queue, struct skep_loan *ret_loan, skep_dead
                 .data = call.data,
                 .bytes = call.bytes,
                 .kind = (uint32_t)call.results[0],
+                .deliveries = (uint32_t)call.results[1],
                 .state = LOAN_REMOTE,
                 .queue = queue,
                 .block = (uintptr_t)call.array,
