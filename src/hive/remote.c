@@ -10,7 +10,7 @@ int remote_simple(const skep_hive *hive, const skep_block *object, uint32_t meth
                 values[i] = REMOTE_INTEGER(arguments[i]);
         struct remote_call call = {.method = method, .object = object, .deadline = deadline, .arguments = values, .count = count};
         int result = remote_call(hive, &call);
-        if (ret_result && result >= 0 && call.result_count)
+        if (ret_result && call.result_count)
                 *ret_result = call.results[0];
         return result;
 }

@@ -123,7 +123,7 @@ static inline int remote_call(const skep_hive *hive, struct remote_call *call)
         return hive->remote->call(hive->remote, call);
 }
 
-/* The same for a call that has no more than integers. @return what the method said; its first result */
+/* The same for a call that has no more than integers. @return what the method said; and its first result, if it has one */
 int remote_simple(const skep_hive *hive, const skep_block *object, uint32_t method, skep_deadline deadline, const int64_t *arguments, uint32_t count,
                   int64_t *ret_result);
 

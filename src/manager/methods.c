@@ -193,8 +193,10 @@ static int queue_put(struct call *call, skep_deadline deadline)
         if (!call->has_loan)
                 return kind == SKEP_MESSAGE_BYTES ? skep_queue_put(call->handle, call->raw, call->raw_bytes, deadline) : -EINVAL;
         int result = skep_queue_commit(&call->loan, kind, call->raw_bytes, deadline);
-        if (result == 0)
+        if (result == 0) {
                 call->has_loan = false;
+                call->raw = NULL;
+        }
         return result;
 }
 
@@ -472,7 +474,7 @@ static int value_i64(struct call *call, skep_deadline unused)
                 result = skep_value_compare_exchange_i64(value, index, &before, operand);
                 break;
         }
-        return answer(call, result, before);
+        return result == 0 || result == -EAGAIN ? answer(call, result, before) : result;
 }
 
 static int value_f64(struct call *call, skep_deadline unused)
@@ -500,7 +502,7 @@ static int value_f64(struct call *call, skep_deadline unused)
                 break;
         }
         memcpy(&seen, &before, sizeof seen);
-        return answer(call, result, seen);
+        return result == 0 || result == -EAGAIN ? answer(call, result, seen) : result;
 }
 
 static int value_wait(struct call *call, skep_deadline deadline)
