@@ -22,6 +22,7 @@
 #define SKEP_ITEM_H
 
 #include <skep/array.h>
+#include <stdbool.h>
 #include <string.h>
 
 SKEP_BEGIN
@@ -64,30 +65,48 @@ struct skep_item {
         uint8_t stored[SKEP_ITEM_INLINE_BYTES];
 };
 
+/** An item of that kind that is zero. */
+static inline struct skep_item skep_item_of_kind(enum skep_item_kind kind)
+{
+        struct skep_item item;
+        memset(&item, 0, sizeof item);
+        item.kind = kind;
+        return item;
+}
+
 static inline struct skep_item skep_item_none(void)
 {
-        return (struct skep_item){.kind = SKEP_ITEM_NONE};
+        return skep_item_of_kind(SKEP_ITEM_NONE);
 }
 
 static inline struct skep_item skep_item_bool(bool value)
 {
-        return (struct skep_item){.kind = SKEP_ITEM_BOOL, .integer = value};
+        struct skep_item item = skep_item_of_kind(SKEP_ITEM_BOOL);
+        item.integer = value;
+        return item;
 }
 
 static inline struct skep_item skep_item_integer(int64_t value)
 {
-        return (struct skep_item){.kind = SKEP_ITEM_INTEGER, .integer = value};
+        struct skep_item item = skep_item_of_kind(SKEP_ITEM_INTEGER);
+        item.integer = value;
+        return item;
 }
 
 static inline struct skep_item skep_item_float(double value)
 {
-        return (struct skep_item){.kind = SKEP_ITEM_FLOAT, .real = value};
+        struct skep_item item = skep_item_of_kind(SKEP_ITEM_FLOAT);
+        item.real = value;
+        return item;
 }
 
 /** Bytes of any kind that has them. @param data  borrowed, @p bytes long */
 static inline struct skep_item skep_item_of_bytes(enum skep_item_kind kind, const void *data, size_t bytes)
 {
-        return (struct skep_item){.kind = kind, .data = data, .bytes = bytes};
+        struct skep_item item = skep_item_of_kind(kind);
+        item.data = data;
+        item.bytes = bytes;
+        return item;
 }
 
 /** @param text  borrowed, UTF-8, ends with NUL, which is not part of the item */
@@ -104,13 +123,17 @@ static inline struct skep_item skep_item_bytes(const void *data, size_t bytes)
 /** @param array  borrowed; the container gets a reference to it, and sees what is written to it */
 static inline struct skep_item skep_item_array(skep_array *array)
 {
-        return (struct skep_item){.kind = SKEP_ITEM_ARRAY, .array = array};
+        struct skep_item item = skep_item_of_kind(SKEP_ITEM_ARRAY);
+        item.array = array;
+        return item;
 }
 
 /** @param reference  of an object that this process has a handle on */
 static inline struct skep_item skep_item_object(skep_block reference)
 {
-        return (struct skep_item){.kind = SKEP_ITEM_OBJECT, .object = reference};
+        struct skep_item item = skep_item_of_kind(SKEP_ITEM_OBJECT);
+        item.object = reference;
+        return item;
 }
 
 /**
@@ -123,7 +146,10 @@ SKEP_API const void *skep_item_data(const struct skep_item *item, size_t *ret_by
 /** End an item that was got: drop its claim; it is NONE then.  Of one that was given: nothing else. @param item  NULL is allowed */
 SKEP_API void skep_item_clear(struct skep_item *item);
 
-/** Equal as in Python: 1, 1.0 and true are equal; texts, bytes, pickles and msgpack by their bytes, with their kind; arrays and objects if they are the same. */
+/**
+ * Equal as in Python: 1, 1.0 and true are equal; texts, bytes, pickles and msgpack by their bytes, with their kind; arrays and
+ * objects if they are the same.
+ */
 SKEP_API bool skep_item_equal(const struct skep_item *left, const struct skep_item *right);
 
 SKEP_END

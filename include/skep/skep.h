@@ -31,6 +31,7 @@
 #include <skep/event.h>
 #include <skep/hive.h>
 #include <skep/inspect.h>
+#include <skep/item.h>
 #include <skep/lock.h>
 #include <skep/mapping.h>
 #include <skep/once.h>

@@ -85,6 +85,8 @@ const struct kind *kind_of(const struct shm_block *block); /* never NULL */
 
 /* Inside no other intent: *word must be 0 and becomes the block's offset, with one claim of an object. @return 0, -EOVERFLOW */
 int claim_link(struct skep_agent *agent, uint64_t *word, struct shm_block *block);
+/* The same for a HELD block of this agent, which becomes LIVE with that claim. */
+void claim_link_new(struct skep_agent *agent, uint64_t *word, struct shm_block *block, enum block_kind kind);
 /* *word becomes 0; what it named loses the claim. */
 void claim_unlink(struct skep_agent *agent, uint64_t *word);
 

@@ -9,7 +9,7 @@
 static bool is_object(const struct shm_block *block)
 {
         return word_state(skep_load(&block->word)) == BLOCK_LIVE && block->kind != BLOCK_BYTES && block->kind != BLOCK_RING &&
-               block->kind != BLOCK_BUNDLE;
+               block->kind != BLOCK_BUNDLE && block->kind != BLOCK_TABLE;
 }
 
 /* Does that agent sleep on words of this payload? */

@@ -10,6 +10,8 @@
 
 #include "item/item.h"
 
+#include <skep/deadline.h>
+
 /*
  * A cell has room for two items; its word says which counts: {version 62, which 1, LIVE 1}.  A writer fills the other one,
  * then stores the word, then drops what counted before.
@@ -32,7 +34,8 @@ struct shm_keyed_cell {
         struct shm_cell cell;
         uint64_t hash;
         struct shm_item key; /* constant while the cell is live */
-        uint64_t reserved[2];
+        uint64_t pending;    /* the room above's own */
+        uint64_t reserved;
 };
 _Static_assert(sizeof(struct shm_keyed_cell) == 128, "format");
 
@@ -44,7 +47,8 @@ struct shm_table {
         uint64_t index_slots; /* the room above's own words, behind this header */
         uint64_t used;        /* cells [0, used) are or were in use */
         uint64_t live;        /* how many of them are live; a hint of the room above */
-        uint64_t reserved[2];
+        uint64_t filled;      /* index slots that are not empty; the same */
+        uint64_t reserved;
 };
 _Static_assert(sizeof(struct shm_table) == 64, "format");
 
@@ -60,7 +64,10 @@ struct shm_store {
 };
 _Static_assert(sizeof(struct shm_store) % 8 == 0, "format");
 
-/* What the room above recovers, before the generic part, under the lock: `cell` was being worked on, or -1.  Idempotent. */
+/*
+ * What the room above recovers, before the generic part, under the lock, whenever its owner died: `cell` was being worked on, or
+ * -1.  Idempotent.  The dead one's intents are settled then if `busy` was set, so it is set around everything that claims.
+ */
 typedef void store_repair(struct skep_agent *agent, struct shm_store *store, int64_t cell);
 
 /* Private: a store at its address.  Part of the handle; constant. */
@@ -111,6 +118,8 @@ void store_grace(struct skep_agent *agent, const struct store *store);
 void store_busy(struct skep_agent *agent, const struct store *store, int64_t cell); /* -1: no cell */
 void store_idle(const struct store *store);
 
+/* Versions are raised before they are used, and a deleted cell's word is never met again: so a word that is the same is the same value. */
+
 /* A new value for a live cell, or the first of a cell that becomes live with it: one store. @return 0, -EOVERFLOW; the draft has ended if 0 */
 int cell_set(struct skep_agent *agent, const struct store *store, uint64_t cell, struct item_draft *draft);
 
@@ -131,7 +140,8 @@ void store_abandon(struct skep_agent *agent, const struct store *store);
 /* Link a first item into a cell of the new table. @return 0, -EOVERFLOW; the draft has ended if 0 */
 int cell_fill(struct skep_agent *agent, const struct store *store, struct shm_table *table, uint64_t cell, struct item_draft *draft);
 
-/* Wait for a change after `seen`, which was loaded before the look that found nothing. @return 0 look again; -ETIMEDOUT; ... */
+/* Wait for a change: first a key, then a look that finds nothing, then the wait. @return 0 look again; -ETIMEDOUT; what the interrupt function said */
+uint32_t store_wait_key(const struct store *store);
 int store_wait(struct skep_agent *agent, const struct store *store, uint32_t key, skep_deadline deadline);
 
 /* --- what struct kind wants ------------------------------------------------------------------------------------------------- */
