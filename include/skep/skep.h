@@ -32,6 +32,8 @@
 #include <skep/event.h>
 #include <skep/hive.h>
 #include <skep/inspect.h>
+#include <skep/item.h>
+#include <skep/list.h>
 #include <skep/lock.h>
 #include <skep/mapping.h>
 #include <skep/once.h>

@@ -32,8 +32,7 @@ class Referable:
         if popen is not None:
             _keep_until_child_ends(popen, self)
         _core.mention(self.hive, self.reference)
-        with _attached_lock:
-            _attached.setdefault(self._key, self)  # it may come back
+        _remember(self)  # it may come back
         return _attach, (type(self), self.hive, self.reference, self._attach_arguments(), self._state())
 
     def _attach_arguments(self):
@@ -49,6 +48,12 @@ class Referable:
         with _attached_lock:
             if _attached.get(self._key) is self:
                 del _attached[self._key]
+
+
+def _remember(obj):
+    """It is the object of this process for what it refers to."""
+    with _attached_lock:
+        _attached.setdefault(obj._key, obj)
 
 
 def _attach(cls, hive, reference, arguments, state):
