@@ -27,6 +27,7 @@
 #include <skep/channel.h>
 #include <skep/condition.h>
 #include <skep/deadline.h>
+#include <skep/dict.h>
 #include <skep/error.h>
 #include <skep/event.h>
 #include <skep/hive.h>
@@ -34,6 +35,7 @@
 #include <skep/item.h>
 #include <skep/lock.h>
 #include <skep/mapping.h>
+#include <skep/namespace.h>
 #include <skep/once.h>
 #include <skep/process.h>
 #include <skep/queue.h>
