@@ -31,6 +31,9 @@ struct skep_object_info {
 /** Call @p visit for each object of the hive (no plain blocks). @return 0; what @p visit returned if not 0; -EBADMSG */
 SKEP_API SKEP_NODISCARD int skep_hive_objects(skep_hive *hive, int (*visit)(const struct skep_object_info *info, void *context), void *context);
 
+/** The kind of an object: "queue", "dict" ... @return static storage; NULL: the object is gone, or never was */
+SKEP_API const char *skep_object_kind(skep_hive *hive, skep_block reference);
+
 struct skep_wait_info {
         int64_t pid;
         int64_t thread;        /* kernel's thread id */

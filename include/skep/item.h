@@ -148,7 +148,7 @@ SKEP_API void skep_item_clear(struct skep_item *item);
 
 /**
  * Equal as in Python: 1, 1.0 and true are equal; texts, bytes, pickles and msgpack by their bytes, with their kind; arrays and
- * objects if they are the same.
+ * objects if they are the same.  A pickle that Python made for a key is compared as what the key is equal to.
  */
 SKEP_API bool skep_item_equal(const struct skep_item *left, const struct skep_item *right);
 

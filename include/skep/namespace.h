@@ -2,7 +2,8 @@
 /**
  * namespace.h - named values that all processes of a hive see: a dict whose keys are texts, of a kind of its own.
  *
- * What dict.h says of readers, writers, crashes and results holds here too.  Names of attributes are UTF-8 and end with NUL.
+ * All functions of dict.h that take a dict take a namespace too; what dict.h says of readers, writers, crashes and results holds.
+ * Names of attributes are UTF-8 and end with NUL.
  */
 #ifndef SKEP_NAMESPACE_H
 #define SKEP_NAMESPACE_H
@@ -11,7 +12,7 @@
 
 SKEP_BEGIN
 
-typedef struct skep_namespace skep_namespace;
+typedef skep_dict skep_namespace;
 
 /** Make an empty namespace. @param name  borrowed, unique in the hive; NULL: anonymous @return as skep_dict_create() */
 SKEP_API SKEP_NODISCARD int skep_namespace_create(skep_hive *hive, const char *name, skep_namespace **ret_namespace);
@@ -24,13 +25,9 @@ SKEP_API SKEP_NODISCARD int skep_namespace_attach(skep_hive *hive, skep_block re
 
 /** What skep_namespace_attach() takes; may be sent to any member, or be an item of kind OBJECT. */
 SKEP_API skep_block skep_namespace_reference(const skep_namespace *space);
-SKEP_API skep_hive *skep_namespace_hive(const skep_namespace *space);
 
 /** Drop the handle; the object goes with its last handle, name and mention. @param space  NULL is allowed @return NULL */
 SKEP_API skep_namespace *skep_namespace_unref(skep_namespace *space);
-
-/** The same object as a dict, borrowed, for all that dict.h offers; its keys must be texts. */
-SKEP_API skep_dict *skep_namespace_dict(skep_namespace *space);
 
 /** @param ret_value  as of skep_dict_get() @return 0; -ENOENT no such attribute */
 SKEP_API SKEP_NODISCARD int skep_namespace_get(skep_namespace *space, const char *attribute, struct skep_item *ret_value);
@@ -40,9 +37,6 @@ SKEP_API SKEP_NODISCARD int skep_namespace_set(skep_namespace *space, const char
 
 /** @return 0; -ENOENT no such attribute */
 SKEP_API SKEP_NODISCARD int skep_namespace_delete(skep_namespace *space, const char *attribute);
-
-/** As skep_dict_snapshot(); the keys are of kind TEXT. */
-SKEP_API SKEP_NODISCARD int skep_namespace_snapshot(skep_namespace *space, uint32_t flags, struct skep_dict_entry **ret_entries, uint64_t *ret_count);
 
 SKEP_END
 #endif

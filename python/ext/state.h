@@ -6,6 +6,7 @@
  *   wait.c        timeouts, and waiting without the GIL
  *   pickle.c      objects <-> messages of kind PICKLE
  *   message.c     objects <-> messages of any kind
+ *   item.c        objects <-> items of dicts, lists and namespaces (item.h)
  *   shared.c      what the objects of synchronisation and values have in common
  *   *_type.c      one Python type each
  *   module.c      puts it together
@@ -81,6 +82,9 @@ struct core_state {
         PyObject *recarray;            /* numpy.recarray */
         PyObject *name_copy;
         bool numpy_missing;      /* an import failed; do not try at each message */
+
+        PyObject *nested;        /* of objects that are items OBJECT: type -> kind, kind -> (type, attach) */
+        PyObject *simplify_key;  /* skep.keys */
 };
 
 struct hive_object {
@@ -220,6 +224,19 @@ PyObject *pickle_load(struct core_state *state, PyObject *hive, const struct ske
 PyObject *pickle_mention(PyObject *module, PyObject *args);
 /* pack(hive, obj[, bytes, number]): a pickle to be sent in a message of the caller's making. */
 PyObject *pickle_pack(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+/* A pickle as an item of a container holds it. */
+struct packed {
+        PyObject *bytes;
+        skep_block *references;
+        size_t reference_count;
+        skep_hive *hive;
+        size_t own_count; /* the last of them were made for it: claims of this process */
+};
+
+/* @param hive  NULL: nothing goes by reference @return 0; -1 with an exception */
+int pickle_item(struct core_state *state, skep_hive *hive, PyObject *object, struct packed *ret_packed);
+void packed_end(struct packed *packed);
 /* Append memory that is already in order to the queue, through one loan. @return as pickle_put() */
 int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience);
 
@@ -238,6 +255,10 @@ bool message_numpy(struct core_state *state);
 PyObject *message_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
 /* The array in whose memory a numpy.ndarray lies, with its hive, both borrowed; NULL if there is none. */
 skep_array *message_array_beneath(struct core_state *state, PyObject *ndarray, PyObject **ret_hive);
+/* An ndarray as an array of the hive, if it can be told as one without a copy. @return 1, gives a handle; 0 it cannot; -1 with an exception */
+int message_share_array(struct core_state *state, skep_hive *hive, PyObject *ndarray, skep_array **ret_array);
+/* As numpy shows it. @param array  taken @return NULL with an exception */
+PyObject *message_show_array(struct core_state *state, PyObject *hive, skep_array *array);
 /* Raise for a failed put. @return -1 */
 int message_put_failed(struct core_state *state, skep_queue *queue, int result, uint64_t bytes);
 

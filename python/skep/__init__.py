@@ -12,7 +12,7 @@ import importlib.machinery as _machinery
 import multiprocessing as _multiprocessing
 import sys as _sys
 
-from . import context
+from . import context, keys as _keys
 from ._core import GoneError, HiveError, OwnerDiedError, OwnerDiedWarning, __version__
 from .arrays import array, asarray, empty, from_dlpack, full, install_numpy_allocator, numpy_allocator, ones, zeros
 from .hive import Hive, default_hive

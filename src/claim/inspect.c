@@ -63,6 +63,12 @@ int skep_hive_objects(skep_hive *hive, int (*visit)(const struct skep_object_inf
         return heap_walk(hive, NULL, inspect_one, &objects);
 }
 
+const char *skep_object_kind(skep_hive *hive, skep_block reference)
+{
+        const struct shm_block *block = reference.serial ? claim_find(hive, reference.offset, reference.serial) : NULL;
+        return block ? kind_of(block)->name : NULL;
+}
+
 struct whereabouts {
         const struct shm_agent *agent;
         struct skep_wait_info *info;

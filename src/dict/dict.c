@@ -21,13 +21,6 @@ static struct store store_at(skep_hive *hive, void *shared)
         return (struct store){hive, shared, true, dict_repair};
 }
 
-static skep_dict *complete(struct object *object)
-{
-        skep_dict *dict = (skep_dict *)object;
-        dict->store = store_at(object->hive, object->shared);
-        return dict;
-}
-
 int dict_create(skep_hive *hive, enum block_kind kind, const char *name, uint64_t capacity, skep_dict **ret_dict)
 {
         struct skep_agent *agent;
@@ -39,35 +32,17 @@ int dict_create(skep_hive *hive, enum block_kind kind, const char *name, uint64_
         if (result == 0)
                 result = agent_self(hive, &agent);
         if (result == 0)
-                result = object_create(hive, kind, NULL, sizeof(struct shm_dict), NULL, NULL, &object);
+                result = object_make(agent, kind, sizeof(struct shm_dict), NULL, NULL, &object);
         if (result < 0)
                 return result;
-        skep_dict *dict = complete(object);
-        result = store_format(agent, &dict->store, cells, slots);
-        if (result == 0 && name)
-                result = name_enter(agent, name, object->block);
+        struct store store = store_at(hive, object->shared);
+        result = store_format(agent, &store, cells, slots);
         if (result < 0)
                 object_unref(object);
         else
-                *ret_dict = dict;
-        return result;
-}
-
-int dict_open(skep_hive *hive, enum block_kind kind, const char *name, skep_dict **ret_dict)
-{
-        struct object *object;
-        int result = object_open(hive, kind, name, &object);
+                result = object_publish(agent, object, name);
         if (result == 0)
-                *ret_dict = complete(object);
-        return result;
-}
-
-int dict_attach(skep_hive *hive, enum block_kind kind, skep_block reference, skep_dict **ret_dict)
-{
-        struct object *object;
-        int result = object_attach(hive, kind, reference, &object);
-        if (result == 0)
-                *ret_dict = complete(object);
+                *ret_dict = (skep_dict *)object;
         return result;
 }
 
@@ -78,33 +53,20 @@ int skep_dict_create(skep_hive *hive, const struct skep_dict_options *given, ske
         return result < 0 ? result : dict_create(hive, BLOCK_DICT, options.name, options.capacity, ret_dict);
 }
 
-int skep_dict_open(skep_hive *hive, const char *name, skep_dict **ret_dict)
-{
-        return dict_open(hive, BLOCK_DICT, name, ret_dict);
-}
-
-int skep_dict_attach(skep_hive *hive, skep_block reference, skep_dict **ret_dict)
-{
-        return dict_attach(hive, BLOCK_DICT, reference, ret_dict);
-}
-
-skep_block skep_dict_reference(const skep_dict *dict)
-{
-        return dict->base.reference;
-}
+OBJECT_FUNCTIONS(dict, BLOCK_DICT)
 
 skep_hive *skep_dict_hive(const skep_dict *dict)
 {
         return dict->base.hive;
 }
 
-skep_dict *skep_dict_unref(skep_dict *dict)
-{
-        object_unref(dict ? &dict->base : NULL);
-        return NULL;
-}
-
 /* --- kind ----------------------------------------------------------------------------------------------------------------------------- */
+
+static int dict_complete(struct object *handle)
+{
+        ((skep_dict *)handle)->store = store_at(handle->hive, handle->shared);
+        return 0;
+}
 
 static bool shared_of(skep_hive *hive, const struct shm_block *block, struct store *ret_store)
 {
@@ -185,6 +147,7 @@ static void dict_inspect(skep_hive *hive, struct shm_block *block, struct skep_o
                 .name = label, \
                 .shared_bytes = sizeof(struct shm_dict), \
                 .handle_bytes = sizeof(struct skep_dict), \
+                .complete = dict_complete, \
                 .destroy = dict_destroy, \
                 .recover = dict_recover, \
                 .verify = dict_verify, \

@@ -34,9 +34,8 @@ static inline struct shm_dict *dict_shared(const struct skep_dict *dict)
         return dict->base.shared;
 }
 
+/* Of kind DICT or NAMESPACE. @return as skep_dict_create() */
 int dict_create(skep_hive *hive, enum block_kind kind, const char *name, uint64_t capacity, skep_dict **ret_dict);
-int dict_open(skep_hive *hive, enum block_kind kind, const char *name, skep_dict **ret_dict);
-int dict_attach(skep_hive *hive, enum block_kind kind, skep_block reference, skep_dict **ret_dict);
 
 /* A key on its way to a table. */
 struct dict_key {

@@ -709,8 +709,8 @@ START_TEST(a_namespace_is_a_dict_of_texts)
         OK(skep_namespace_open(hive, "n", &same));
         OK(skep_namespace_get(same, "x", &value));
         ck_assert_int_eq(value.integer, 1);
-        OK(skep_dict_add(skep_namespace_dict(same), TEXT("x"), NUMBER(1), 0, NULL));
-        OK(skep_namespace_snapshot(space, 0, &entries, &count));
+        OK(skep_dict_add(same, TEXT("x"), NUMBER(1), 0, NULL));
+        OK(skep_dict_snapshot(space, 0, &entries, &count));
         ck_assert_uint_eq(count, 2);
         ck_assert_int_eq(entries[0].value.integer, 2);
         skep_dict_entries_free(entries, count);

@@ -320,7 +320,45 @@ static bool numbers_equal(uint32_t left_kind, int64_t left, double left_real, ui
         return !left_is && !right_is && left_real == right_real;
 }
 
-bool skep_item_equal(const struct skep_item *left, const struct skep_item *right)
+/*
+ * A pickle may say that it is equal to a plainer item, and carry more than that one (python/ext/item.c makes such keys):
+ * it begins with this head, and the bytes of the plainer one follow.
+ */
+struct pickle_head {
+        uint8_t format;
+        uint8_t kind;
+        uint8_t reserved[2];
+        uint32_t bytes;
+};
+#define PICKLE_COMPARED_AS 2
+
+/* The item that a pickle is compared as; borrows from it.  Bytes that change meanwhile give another one, and no harm. */
+static struct skep_item compared(const void *data, size_t bytes)
+{
+        struct pickle_head head;
+        int64_t integer;
+        double real;
+        if (bytes < sizeof head || *(const uint8_t *)data != PICKLE_COMPARED_AS)
+                return skep_item_of_bytes(SKEP_ITEM_PICKLE, data, bytes);
+        memcpy(&head, data, sizeof head);
+        const uint8_t *plain = (const uint8_t *)data + sizeof head;
+        if (head.bytes > bytes - sizeof head || head.kind > SKEP_ITEM_PICKLE || (is_number(head.kind) && head.bytes != sizeof integer))
+                return skep_item_of_bytes(SKEP_ITEM_PICKLE, data, bytes);
+        if (!is_number(head.kind))
+                return skep_item_of_bytes(head.kind, plain, head.bytes);
+        memcpy(&integer, plain, sizeof integer);
+        memcpy(&real, plain, sizeof real);
+        return head.kind == SKEP_ITEM_FLOAT ? skep_item_float(real) : skep_item_integer(integer);
+}
+
+static struct skep_item compared_as(const struct skep_item *item)
+{
+        size_t bytes;
+        const void *data = item->kind == SKEP_ITEM_PICKLE ? skep_item_data(item, &bytes) : NULL;
+        return data ? compared(data, bytes) : *item;
+}
+
+static bool plain_equal(const struct skep_item *left, const struct skep_item *right)
 {
         if (is_number(left->kind) && is_number(right->kind))
                 return numbers_equal(left->kind, left->integer, left->real, right->kind, right->integer, right->real);
@@ -339,6 +377,14 @@ bool skep_item_equal(const struct skep_item *left, const struct skep_item *right
         return left_bytes == right_bytes && (!left_bytes || memcmp(left_data, right_data, left_bytes) == 0);
 }
 
+bool skep_item_equal(const struct skep_item *left, const struct skep_item *right)
+{
+        if (left->kind != SKEP_ITEM_PICKLE && right->kind != SKEP_ITEM_PICKLE)
+                return plain_equal(left, right);
+        struct skep_item plain_left = compared_as(left), plain_right = compared_as(right);
+        return plain_equal(&plain_left, &plain_right);
+}
+
 int item_key_check(const struct skep_item *key)
 {
         if (!has_bytes(key->kind))
@@ -348,7 +394,7 @@ int item_key_check(const struct skep_item *key)
         return key->bytes > ITEM_KEY_MAX ? -EMSGSIZE : 0;
 }
 
-uint64_t item_hash(const skep_hive *hive, const struct skep_item *key)
+static uint64_t plain_hash(const skep_hive *hive, const struct skep_item *key)
 {
         uint64_t seed = hive->header->identity[0];
         size_t bytes;
@@ -363,10 +409,54 @@ uint64_t item_hash(const skep_hive *hive, const struct skep_item *key)
         return XXH3_64bits_withSeed(&key->real, sizeof key->real, seed + 1); /* NaNs are keys of their own, by their bits */
 }
 
+uint64_t item_hash(const skep_hive *hive, const struct skep_item *key)
+{
+        if (key->kind != SKEP_ITEM_PICKLE)
+                return plain_hash(hive, key);
+        struct skep_item plain = compared_as(key);
+        return plain_hash(hive, &plain);
+}
+
+/* What lies there, borrowed. @return false it is gone */
+static bool look(const skep_hive *hive, const struct shm_item *stored, struct skep_item *ret_item)
+{
+        uint64_t head = skep_load_relaxed(&stored->head), first = skep_load_relaxed(&stored->data[0]), bytes = head >> 32, usable;
+        *ret_item = (struct skep_item){.kind = (uint8_t)head};
+        if (is_number(ret_item->kind)) {
+                memcpy(&ret_item->integer, &first, sizeof first);
+                return true;
+        }
+        const void *data = stored->data;
+        if (head & ITEM_BLOCK) {
+                struct shm_block *block = claim_find(hive, first, skep_load_relaxed(&stored->data[1]));
+                bytes = skep_load_relaxed(&stored->data[2]);
+                data = block ? bundle_data(hive, block, &usable) : NULL;
+                if (!data || bytes > usable)
+                        return false;
+        } else if (bytes > SKEP_ITEM_INLINE_BYTES) {
+                return false;
+        }
+        ret_item->data = data;
+        ret_item->bytes = bytes;
+        return true;
+}
+
+static bool pickle_matches(const skep_hive *hive, const struct shm_item *stored, const struct skep_item *key)
+{
+        struct skep_item there, plain = compared_as(key);
+        if (!look(hive, stored, &there))
+                return false;
+        if (there.kind == SKEP_ITEM_PICKLE)
+                there = compared(there.data, there.bytes);
+        return plain_equal(&there, &plain);
+}
+
 bool item_matches(const skep_hive *hive, const struct shm_item *stored, const struct skep_item *key)
 {
         uint64_t head = skep_load_relaxed(&stored->head), first = skep_load_relaxed(&stored->data[0]);
         uint32_t kind = (uint8_t)head;
+        if (__builtin_expect(key->kind == SKEP_ITEM_PICKLE || kind == SKEP_ITEM_PICKLE, 0))
+                return pickle_matches(hive, stored, key);
         if (is_number(key->kind) && is_number(kind)) {
                 int64_t integer = (int64_t)first;
                 double real;

@@ -203,6 +203,29 @@ START_TEST(numbers_are_one_key_if_they_are_equal)
 }
 END_TEST
 
+START_TEST(a_pickle_is_one_key_with_what_it_says_it_equals)
+{
+        uint8_t five[8 + 8 + 3] = {2, SKEP_ITEM_INTEGER, 0, 0, 8, 0, 0, 0, 5, [16] = 'p', 'k', 'l'}, other[19], lies[8] = {2, SKEP_ITEM_ARRAY, 0, 0, 0};
+        struct skep_item pickle = skep_item_of_bytes(SKEP_ITEM_PICKLE, five, sizeof five), integer = skep_item_integer(5), real = skep_item_float(5);
+        memcpy(other, five, sizeof five);
+        other[8] = 6;
+        struct skep_item different = skep_item_of_bytes(SKEP_ITEM_PICKLE, other, sizeof other), lookup = skep_item_of_bytes(SKEP_ITEM_PICKLE, five, 16);
+        struct skep_item lie = skep_item_of_bytes(SKEP_ITEM_PICKLE, lies, sizeof lies);
+        ck_assert(skep_item_equal(&pickle, &integer) && skep_item_equal(&real, &pickle) && skep_item_equal(&pickle, &lookup));
+        ck_assert(!skep_item_equal(&pickle, &different) && !skep_item_equal(&lie, &integer) && skep_item_equal(&lie, &lie));
+        ck_assert_uint_eq(item_hash(hive, &pickle), item_hash(hive, &integer));
+        ck_assert_uint_eq(item_hash(hive, &pickle), item_hash(hive, &lookup));
+        for (int i = 0; i < 2; i++) {
+                struct shm_item there;
+                uint64_t word;
+                set(0, i ? pickle : integer);
+                ck_assert(cell_read(table_cell(store_table(&store), 0), &there, &word));
+                ck_assert(item_matches(hive, &there, &pickle) && item_matches(hive, &there, &integer) && item_matches(hive, &there, &lookup));
+                ck_assert(item_matches(hive, &there, &real) && !item_matches(hive, &there, &different) && !item_matches(hive, &there, &lie));
+        }
+}
+END_TEST
+
 START_TEST(a_table_is_exchanged_and_the_cells_that_go_are_dropped)
 {
         memset(text, 'x', sizeof text);
@@ -295,6 +318,7 @@ int main(void)
         tcase_add_test(tests, a_pickle_claims_what_it_mentions);
         tcase_add_test(tests, what_no_item_can_be_is_refused);
         tcase_add_test(tests, numbers_are_one_key_if_they_are_equal);
+        tcase_add_test(tests, a_pickle_is_one_key_with_what_it_says_it_equals);
         tcase_add_test(tests, a_table_is_exchanged_and_the_cells_that_go_are_dropped);
         tcase_add_test(tests, the_next_writer_finishes_for_the_dead_one);
         tcase_add_test(tests, the_reaper_finishes_for_the_dead_one_if_no_writer_comes);

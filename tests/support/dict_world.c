@@ -251,7 +251,7 @@ void world_check(skep_hive *hive, const struct operation *operation, bool finish
                 skep_dict_unref(dict);
         }
         MUST(skep_namespace_open(hive, "n", &names));
-        check_dict(hive, skep_namespace_dict(names), "n", operation, finished, where);
+        check_dict(hive, names, "n", operation, finished, where);
         skep_namespace_unref(names);
         ck_assert_msg(skep_hive_verify(hive, &report) == 0, "%s: used, %s at %s", operation->name, report.first, where);
         MUST(skep_hive_names(hive, forget, hive));
