@@ -46,6 +46,8 @@ struct core_state {
         PyTypeObject *barrier_type;
         PyTypeObject *once_type;
         PyTypeObject *value_type;
+        PyTypeObject *dict_type;
+        PyTypeObject *namespace_type;
 
         PyObject *hive_error;
         PyObject *gone_error;
@@ -152,6 +154,8 @@ extern PyType_Spec event_spec;
 extern PyType_Spec barrier_spec;
 extern PyType_Spec once_spec;
 extern PyType_Spec value_spec;
+extern PyType_Spec dict_spec;
+extern PyType_Spec namespace_spec;
 
 struct core_state *state_of_module(PyObject *module);
 /* The state behind a type or a Python subclass of it; NULL with an exception. */
