@@ -33,6 +33,7 @@
 #include <skep/hive.h>
 #include <skep/inspect.h>
 #include <skep/item.h>
+#include <skep/list.h>
 #include <skep/lock.h>
 #include <skep/mapping.h>
 #include <skep/namespace.h>

@@ -371,11 +371,13 @@ int store_rebuild(struct skep_agent *agent, const struct store *store, uint64_t 
         uint32_t other = 1 - root_which(skep_load(&shared->root));
         if (skep_load(&shared->tables[other]))
                 return -EBADMSG;
-        store_busy(agent, store, -1);
+        bool opens = !skep_load_relaxed(&shared->busy);
+        if (opens)
+                store_busy(agent, store, -1);
         int result = table_make(agent, store, other, cell_max, index_slots);
-        if (result < 0)
+        if (result < 0 && opens)
                 store_idle(store);
-        else
+        if (result == 0)
                 *ret_table = table_of(store, skep_load(&shared->tables[other]));
         return result;
 }
@@ -387,7 +389,7 @@ void store_own(const struct store *store, uint64_t from, uint64_t to)
         PROBE("store.own");
 }
 
-void store_exchange(struct skep_agent *agent, const struct store *store, uint64_t from, uint64_t to)
+void store_exchange_on(struct skep_agent *agent, const struct store *store, uint64_t from, uint64_t to)
 {
         struct shm_store *shared = store->shared;
         uint64_t root = skep_load(&shared->root);
@@ -398,6 +400,11 @@ void store_exchange(struct skep_agent *agent, const struct store *store, uint64_
         PROBE("store.exchanged");
         store_grace(agent, store);
         table_drop(agent, store, which);
+}
+
+void store_exchange(struct skep_agent *agent, const struct store *store, uint64_t from, uint64_t to)
+{
+        store_exchange_on(agent, store, from, to);
         store_idle(store);
 }
 

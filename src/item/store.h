@@ -135,6 +135,8 @@ void cell_delete(struct skep_agent *agent, const struct store *store, uint64_t c
 int store_rebuild(struct skep_agent *agent, const struct store *store, uint64_t cell_max, uint64_t index_slots, struct shm_table **ret_table);
 void store_own(const struct store *store, uint64_t from, uint64_t to);
 void store_exchange(struct skep_agent *agent, const struct store *store, uint64_t from, uint64_t to);
+/* The same, and `busy` goes on until store_idle(): more is to go, which store_repair knows. */
+void store_exchange_on(struct skep_agent *agent, const struct store *store, uint64_t from, uint64_t to);
 void store_abandon(struct skep_agent *agent, const struct store *store);
 
 /* Link a first item into a cell of the new table. @return 0, -EOVERFLOW; the draft has ended if 0 */
