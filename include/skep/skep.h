@@ -28,6 +28,7 @@
 #include <skep/condition.h>
 #include <skep/connection.h>
 #include <skep/deadline.h>
+#include <skep/dict.h>
 #include <skep/error.h>
 #include <skep/event.h>
 #include <skep/hive.h>
@@ -36,6 +37,7 @@
 #include <skep/list.h>
 #include <skep/lock.h>
 #include <skep/mapping.h>
+#include <skep/namespace.h>
 #include <skep/once.h>
 #include <skep/process.h>
 #include <skep/queue.h>

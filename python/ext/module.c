@@ -156,7 +156,7 @@ static PyMethodDef core_methods[] = {
         X(name_copy) X(reduce_array) X(reduce_array_shared) X(reduce_array_copied) X(recarray)                         \
         X(name_block) X(name_timeout) X(ndarray) X(numpy_asarray) X(numpy_copyto) X(memory_type) X(items_type)                \
         X(channel_type) X(buffer_too_short) X(between_waits) X(board_type) X(delivery_type) X(secure_type) X(nested)          \
-        X(simplify_key) X(list_type)
+        X(simplify_key) X(list_type) X(dict_type) X(namespace_type)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
 {
@@ -245,6 +245,8 @@ static int core_exec(PyObject *module)
         NEED(value_type, add_type(module, &value_spec, "Value"))
         NEED(secure_type, add_type(module, &secure_spec, "SecureConnection"))
         NEED(list_type, add_type(module, &list_spec, "List"))
+        NEED(dict_type, add_type(module, &dict_spec, "Dict"))
+        NEED(namespace_type, add_type(module, &namespace_spec, "Namespace"))
         NEED(broken_barrier, fetch("threading", "BrokenBarrierError"))
         NEED(full, fetch("queue", "Full"))
         NEED(empty, fetch("queue", "Empty"))

@@ -49,6 +49,8 @@ struct core_state {
         PyTypeObject *value_type;
         PyTypeObject *secure_type;
         PyTypeObject *list_type;
+        PyTypeObject *dict_type;
+        PyTypeObject *namespace_type;
 
         PyObject *hive_error;
         PyObject *gone_error;
@@ -158,6 +160,8 @@ extern PyType_Spec barrier_spec;
 extern PyType_Spec once_spec;
 extern PyType_Spec value_spec;
 extern PyType_Spec list_spec;
+extern PyType_Spec dict_spec;
+extern PyType_Spec namespace_spec;
 
 struct core_state *state_of_module(PyObject *module);
 /* The state behind a type or a Python subclass of it; NULL with an exception. */

@@ -4,7 +4,7 @@ import reprlib
 
 from . import _core
 from .hive import default_hive
-from .reference import Referable, _attach, _remember
+from .reference import Referable, _attach
 
 __all__ = ['List']
 
@@ -24,7 +24,7 @@ class List(Referable, _core.List):
 
     def __init__(self, iterable=(), *, hive=None, name=None):
         super().__init__(default_hive() if hive is None else hive, name)
-        _remember(self)
+        self._remember()
         if iterable != ():
             self.extend(iterable)
 
