@@ -48,6 +48,8 @@ check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64, models
 	@tools/bootstrap.sh --all
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory lint
+	@echo "== messages of more than 2 GiB"
+	@SKEP_LARGE=1 ctest --preset release -R test_large
 	@echo "== address and undefined behaviour"
 	@$(call configure,asan)
 	@$(call build,asan)
