@@ -40,17 +40,6 @@ static struct items_object *as_items(PyObject *self)
         return (struct items_object *)self;
 }
 
-/* OSError(errno, text, name), which picks FileNotFoundError and the like. @param name  NULL: none @return NULL */
-static void *raise_os_error(int result, const char *text, PyObject *name)
-{
-        PyObject *arguments = name ? Py_BuildValue("(isO)", -result, text, name) : Py_BuildValue("(is)", -result, text);
-
-        if (arguments)
-                PyErr_SetObject(PyExc_OSError, arguments);
-        Py_XDECREF(arguments);
-        return NULL;
-}
-
 /* Shortage is of /dev/shm here; what is bad is the caller's. @return NULL */
 static void *raise_memory_result(struct core_state *state, int result, PyObject *name, uint64_t bytes)
 {
@@ -64,11 +53,11 @@ static void *raise_memory_result(struct core_state *state, int result, PyObject 
                 return PyErr_Format(PyExc_ValueError, "%R is empty or not a block of shared memory", name);
         case -ENOSPC:
                 snprintf(text, sizeof text, "no room for %llu bytes of shared memory: /dev/shm or the hive is full", (unsigned long long)bytes);
-                return raise_os_error(result, bytes ? text : "no room for the block: /dev/shm or the hive is full", name);
+                return raise_os(PyExc_OSError, result, bytes ? text : "no room for the block: /dev/shm or the hive is full", name);
         case -ENOENT:
         case -EEXIST:
         case -EACCES:
-                return raise_os_error(result, skep_strerror(result), name);
+                return raise_os(PyExc_OSError, result, skep_strerror(result), name);
         default:
                 return raise_result(state, result, NULL, bytes);
         }
@@ -77,7 +66,7 @@ static void *raise_memory_result(struct core_state *state, int result, PyObject 
 /* The same for making one: then it is not the name that is missing. @return NULL */
 static void *raise_making(struct core_state *state, int result, PyObject *name, uint64_t bytes)
 {
-        return result == -ENOENT ? raise_os_error(result, "there is no /dev/shm here", NULL) : raise_memory_result(state, result, name, bytes);
+        return result == -ENOENT ? raise_os(PyExc_OSError, result, "there is no /dev/shm here", NULL) : raise_memory_result(state, result, name, bytes);
 }
 
 /* A name, or NULL for None. @return 0; -1 with an exception */

@@ -171,6 +171,8 @@ struct core_state *state_of_type(PyTypeObject *type);
 
 /* Raise what @result means. @hive and @bytes (asked for) go into a MemoryError; may be NULL and 0. @return NULL */
 void *raise_result(struct core_state *state, int result, const skep_hive *hive, uint64_t bytes);
+/* type(errno, text[, name]) of OSError or a child of it; OSError itself picks FileNotFoundError and the like. @param name  NULL: none @return NULL */
+void *raise_os(PyObject *type, int result, const char *text, PyObject *name);
 int errors_add(PyObject *module, struct core_state *state);
 
 /* --- wait.c --- */
