@@ -15,6 +15,7 @@
  *   -EPERM         not the owner                                -EDEADLK    already held by this thread
  *   -EOWNERDEAD    the process that would have answered died    -EBUSY      still in use
  *   -ENOTSUP       not offered here                             -EPIPE      broken: a party died, gave up or ran out of time
+ *   -ECANCELED     cancelled before it was done
  * Other values are what the operating system said.
  */
 #ifndef SKEP_ERROR_H
@@ -26,6 +27,8 @@ SKEP_BEGIN
 
 /** Done, and: the previous owner died while it held this; look at what the lock protects. */
 #define SKEP_OWNER_DIED 1
+/** Done, and: some tasks of the job failed; skep_future_failure() tells which. */
+#define SKEP_TASKS_FAILED 2
 
 /**
  * Describe a result.

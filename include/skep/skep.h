@@ -34,6 +34,7 @@
 #include <skep/lock.h>
 #include <skep/mapping.h>
 #include <skep/once.h>
+#include <skep/pool.h>
 #include <skep/process.h>
 #include <skep/queue.h>
 #include <skep/rlock.h>

@@ -36,6 +36,7 @@
         X(EMFILE, "too many open descriptors in this process") \
         X(ENFILE, "too many open files in the system") \
         X(EIO, "input or output failed") \
+        X(ECANCELED, "cancelled before it was done") \
         X(ERANGE, "no such position")
 
 static const struct {
@@ -45,6 +46,7 @@ static const struct {
 } errors[] = {
         {0, "OK", "done"},
         {SKEP_OWNER_DIED, "OWNER_DIED", "done, but the previous owner died holding it"},
+        {SKEP_TASKS_FAILED, "TASKS_FAILED", "done, but some tasks failed"},
 #define ROW(code, text) {-code, #code, text},
         ERRORS(ROW)
 };

@@ -196,6 +196,8 @@ enum block_kind {
         BLOCK_CHANNEL_END,
         BLOCK_SHARED_MEMORY,
         BLOCK_MAPPING,
+        BLOCK_JOB,
+        BLOCK_POOL,
         BLOCK_KINDS = 32
 };
 
