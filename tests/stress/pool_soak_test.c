@@ -110,7 +110,9 @@ static uint64_t round_of_one_job(uint64_t chunk, uint32_t retries)
 {
         skep_future *future;
         uint64_t reported = 0;
-        int result = skep_pool_map(pool, SKEP_JOB_OPTIONS(.function = "counted", .count = TASKS, .result_bytes = 8, .chunk = chunk, .retries = retries), &future);
+        const struct skep_job_options *job =
+                SKEP_JOB_OPTIONS(.function = "counted", .count = TASKS, .result_bytes = 8, .chunk = chunk, .retries = retries);
+        int result = skep_pool_map(pool, job, &future);
         ck_assert_msg(result >= 0, "%s", skep_strerror(result));
         for (uint64_t i = 0; i < TASKS; i++)
                 check_task(future, i, i, retries, &reported);
