@@ -29,9 +29,26 @@ static int is_prime(uint64_t number)
         return 1;
 }
 
-static int test_number(struct skep_task *task)
+static int test_number(const struct skep_task *task)
 {
         *(uint8_t *)task->result = (uint8_t)is_prime(task->index);
+        return 0;
+}
+
+#define PARTS 2000 /* of a few microseconds at first, of a hundred at the end */
+
+static uint64_t part_count(uint64_t part)
+{
+        uint64_t count = 0;
+
+        for (uint64_t number = part * (LIMIT / PARTS); number < (part + 1) * (LIMIT / PARTS); number++)
+                count += (uint64_t)is_prime(number);
+        return count;
+}
+
+static int count_part(const struct skep_task *task)
+{
+        *(uint64_t *)task->result = part_count(task->index);
         return 0;
 }
 
@@ -58,6 +75,24 @@ static double skep_primes(void *context)
         return milliseconds;
 }
 
+static double skep_parts(void *context)
+{
+        int64_t start_ns = now_ns();
+        uint64_t count = 0;
+        skep_future *future;
+        const uint64_t *counts;
+        double milliseconds;
+
+        (void)context;
+        MUST(skep_pool_map(pool, SKEP_JOB_OPTIONS(.function = "count_part", .count = PARTS, .result_bytes = sizeof(count)), &future));
+        counts = skep_future_results(future);
+        for (int part = 0; part < PARTS; part++)
+                count += counts[part];
+        milliseconds = counted(start_ns, count);
+        skep_future_unref(future);
+        return milliseconds;
+}
+
 static double one_process_primes(void *context)
 {
         int64_t start_ns = now_ns();
@@ -70,6 +105,18 @@ static double one_process_primes(void *context)
 }
 
 #ifdef _OPENMP
+static double openmp_parts(void *context)
+{
+        int64_t start_ns = now_ns();
+        uint64_t count = 0;
+
+        (void)context;
+#pragma omp parallel for schedule(dynamic) num_threads(WORKERS) reduction(+ : count)
+        for (uint64_t part = 0; part < PARTS; part++)
+                count += part_count(part);
+        return counted(start_ns, count);
+}
+
 static double openmp_primes(void *context)
 {
         int64_t start_ns = now_ns();
@@ -85,7 +132,7 @@ static double openmp_primes(void *context)
 
 /* --- tasks that do nothing ------------------------------------------------------------------------------------------ */
 
-static int no_op(struct skep_task *task)
+static int no_op(const struct skep_task *task)
 {
         (void)task;
         return 0;
@@ -103,7 +150,7 @@ static double skep_no_ops(void *context)
 }
 
 #ifdef _OPENMP
-static int (*volatile nothing)(struct skep_task *task) = no_op;
+static int (*volatile nothing)(const struct skep_task *task) = no_op;
 
 static double openmp_no_ops(void *context)
 {
@@ -223,9 +270,15 @@ int main(void)
 
         (void)alarm(100);
         MUST(skep_pool_register("test_number", test_number));
+        MUST(skep_pool_register("count_part", count_part));
         MUST(skep_pool_register("no_op", no_op));
         MUST(skep_hive_create(NULL, &hive));
         MUST(skep_pool_create(hive, SKEP_POOL_OPTIONS(.workers = WORKERS), &pool));
+        COMPETE("pool primes", "to 1 000 000, 2000 tasks", "ms", ROUNDS, { "skep", skep_parts, NULL }, { "one process", one_process_primes, NULL },
+#ifdef _OPENMP
+                { "OpenMP dynamic", openmp_parts, NULL },
+#endif
+        );
         COMPETE("pool primes", "to 1 000 000, a task each", "ms", ROUNDS, { "skep", skep_primes, NULL }, { "one process", one_process_primes, NULL },
 #ifdef _OPENMP
                 { "OpenMP dynamic", openmp_primes, NULL },

@@ -60,13 +60,13 @@ static int count_to_queue(skep_hive *hive, const void *argument, size_t bytes)
         return 0;
 }
 
-static int count_part(struct skep_task *task)
+static int count_part(const struct skep_task *task)
 {
         *(uint64_t *)task->result = count_range(task->item);
         return 0;
 }
 
-static int test_number(struct skep_task *task)
+static int test_number(const struct skep_task *task)
 {
         *(uint8_t *)task->result = (uint8_t)is_prime(task->index);
         return 0;

@@ -23,7 +23,7 @@ static int see(skep_hive *hive, const void *argument, size_t bytes)
         return skep_value_open(hive, "matrix", &matrix) < 0;
 }
 
-static int fill(struct skep_task *task)
+static int fill(const struct skep_task *task)
 {
         double *row = (double *)skep_value_data(matrix) + task->index * COLUMNS;
 

@@ -59,7 +59,7 @@ struct table {
         uint64_t count;
 };
 
-static int sum_shared(struct skep_task *task)
+static int sum_shared(const struct skep_task *task)
 {
         const struct table *table = task->item;
         int result = skep_block_ref(task->hive, table->block);
@@ -71,7 +71,7 @@ static int sum_shared(struct skep_task *task)
 }
 
 /* The item is the table. */
-static int sum_copied(struct skep_task *task)
+static int sum_copied(const struct skep_task *task)
 {
         sum_rows(task->item, task->item_bytes / sizeof(struct row), task->result);
         return 0;

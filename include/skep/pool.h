@@ -41,7 +41,7 @@ struct skep_task {
 };
 
 /** Runs in a worker. @return 0 or positive: done; negative: failed with this -E... code */
-typedef int skep_task_function(struct skep_task *task);
+typedef int skep_task_function(const struct skep_task *task);
 
 /**
  * Make a function known to the workers of this program.  For spawn before main() calls skep_process_main(); for fork before
@@ -56,7 +56,7 @@ SKEP_API int skep_pool_register(const char *name, skep_task_function *function);
  * The texts of the first 64 failures of a job are kept, the later ones have that of their code.
  * @return @p error, or -EINVAL if it is not negative
  */
-SKEP_API int skep_task_fail(struct skep_task *task, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+SKEP_API int skep_task_fail(const struct skep_task *task, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* --- the pool ---------------------------------------------------------------------------------------------------------- */
 

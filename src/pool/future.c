@@ -62,6 +62,8 @@ skep_future *skep_future_unref(skep_future *future)
         if (!future)
                 return NULL;
         pool_lock();
+        if (job_is_complete(&future->job) && !future->then && pool_leave_locked(future))
+                future->references--;
         bool last = !--future->references;
         pool_unlock();
         if (last)
@@ -98,7 +100,7 @@ static int tickets_put(skep_pool *pool, skep_future *future)
                 i++;
         if (i || result == -ESHUTDOWN) /* terminated meanwhile: cancelled with the others */
                 return 0;
-        pool_leave(pool, future);
+        pool_leave(future);
         return result;
 }
 
@@ -113,7 +115,8 @@ static int hand_in(skep_pool *pool, const struct skep_job_options *given, uint64
                 return result;
         if (!options.chunk)
                 options.chunk = chunk;
-        pool_prune(pool, 2);
+        if (skep_load_relaxed(&pool->live_count) > pool->prune_at)
+                pool_prune(pool);
         result = future_new(pool, &options, &future);
         if (result < 0)
                 return result;
@@ -350,10 +353,9 @@ int skep_future_cancel(skep_future *future)
         if (!job_finish(&future->job))
                 return cancelled ? 0 : -EBUSY;
         pool_lock();
-        skep_pool *pool = future->pool;
+        if (future->pool) /* else everybody knows */
+                event_notify(&future->pool->shared->completed, INT32_MAX);
         pool_unlock();
-        if (pool)
-                event_notify(&pool->shared->completed, INT32_MAX);
         return 0;
 }
 
@@ -374,14 +376,14 @@ static bool has_to_tell(void *context)
         return tell_next(pool) || skep_load32(&pool->ended);
 }
 
-static void tell(skep_pool *pool, skep_future *future)
+static void tell(skep_future *future)
 {
         reference(future);
         skep_future_function *function = future->then;
         pool_lock();
         future->then = NULL;
         pool_unlock();
-        pool_leave(pool, future);
+        pool_leave(future);
         function(future, future->then_context);
         skep_future_unref(future);
 }
@@ -393,7 +395,7 @@ void *pool_teller(void *argument)
         for (;;) {
                 bool last = skep_load32(&pool->ended);
                 while ((future = tell_next(pool)))
-                        tell(pool, future);
+                        tell(future);
                 if (last)
                         return NULL;
                 (void)pool_wait(pool, has_to_tell, pool, skep_forever());
@@ -423,11 +425,10 @@ int skep_future_then(skep_future *future, skep_future_function *function, void *
         if (pool && result == 0) {
                 future->then = function;
                 future->then_context = context;
+                event_notify(&pool->shared->completed, INT32_MAX);
         }
         pool_unlock();
         if (!pool)
                 function(future, context);
-        else if (result == 0)
-                event_notify(&pool->shared->completed, INT32_MAX);
         return result;
 }

@@ -296,58 +296,50 @@ static void task_fail(const struct job *job, uint64_t task, uint32_t error)
         skep_store32(&job->status[task], status_of(TASK_FAILED, error & (UINT32_MAX >> 2)));
 }
 
-static void count_up(uint64_t *counter)
-{
-        skep_store_relaxed(counter, skep_load_relaxed(counter) + 1);
-}
-
-static void task_run(const struct job *job, struct job_runner *runner, uint64_t index, uint32_t died)
+/* @return whether it was begun */
+static inline bool task_run(const struct job *job, struct job_runner *runner, struct skep_task *task, uint64_t index, uint32_t died)
 {
         uint32_t *status = &job->status[index];
-        struct skep_task task = {
-                .hive = runner->agent->hive,
-                .index = index,
-                .item = job->items ? job->items + index * job->item_bytes : NULL,
-                .result = job->results ? job->results + index * job->result_bytes : NULL,
-                .item_bytes = job->item_bytes,
-                .result_bytes = job->result_bytes,
-                .attempt = died,
-                .job = job,
-        };
+        task->index = index;
+        task->item = job->items ? job->items + index * job->item_bytes : NULL;
+        task->result = job->results ? job->results + index * job->result_bytes : NULL;
+        task->attempt = died;
         skep_store_relaxed(runner->task, index + 1);
         skep_store32(status, status_of(TASK_BEGUN, died));
         PROBE("job.begun");
-        int result = runner->function(&task);
+        int result = runner->function(task);
         if (result < 0)
                 task_fail(job, index, (uint32_t)-result);
         else
                 skep_store32(status, status_of(TASK_DONE, 0));
         PROBE("job.ended");
-        skep_store_relaxed(runner->task, 0);
-        count_up(result < 0 ? runner->failed : runner->done);
-        runner->left--;
+        return result >= 0;
 }
 
 /* What is left of a chunk that names us. */
 static void chunk_run(const struct job *job, struct job_runner *runner, uint64_t chunk)
 {
-        uint64_t first, count;
+        uint64_t first, count, done = skep_load_relaxed(runner->done), failed = skep_load_relaxed(runner->failed);
+        struct skep_task task = {.hive = runner->agent->hive, .item_bytes = job->item_bytes, .result_bytes = job->result_bytes, .job = job};
+        enum chunk_phase phase = CHUNK_DONE;
         job_bounds(job, chunk, &first, &count);
-        for (uint64_t i = first; i < first + count; i++) {
+        for (uint64_t i = first; i < first + count && phase == CHUNK_DONE; i++) {
                 uint32_t status = skep_load32(&job->status[i]), cancelled = skep_load32_relaxed(&job->shared->cancelled);
                 if (task_is_final(status))
                         continue;
                 if (cancelled) {
                         task_fail(job, i, cancelled);
                         PROBE("job.cancelled");
-                } else if (runner->left) {
-                        task_run(job, runner, i, task_value(status));
+                } else if (!runner->left) {
+                        phase = CHUNK_FREE;
+                } else if (runner->left--, task_run(job, runner, &task, i, task_value(status))) {
+                        skep_store_relaxed(runner->done, ++done);
                 } else {
-                        chunk_leave(job, chunk, CHUNK_FREE);
-                        return;
+                        skep_store_relaxed(runner->failed, ++failed);
                 }
         }
-        chunk_leave(job, chunk, CHUNK_DONE);
+        skep_store_relaxed(runner->task, 0);
+        chunk_leave(job, chunk, phase);
 }
 
 bool job_finish(const struct job *job)
@@ -377,8 +369,8 @@ bool job_work(const struct job *job, struct job_runner *runner)
 
 uint64_t job_cancel(const struct job *job, struct skep_agent *agent, uint32_t error)
 {
-        struct job_runner nobody = {.agent = agent};
-        uint64_t chunks = 0, chunk;
+        uint64_t chunks = 0, chunk, unused[3] = {0};
+        struct job_runner nobody = {.agent = agent, .task = &unused[0], .done = &unused[1], .failed = &unused[2]};
         (void)skep_exchange32(&job->shared->cancelled, error);
         PROBE("job.cancels");
         for (; (chunk = chunk_claim(job, agent->id)) != NO_CHUNK; chunks++)
@@ -462,7 +454,7 @@ const char *job_explanation(const struct job *job, uint64_t task)
         return NULL;
 }
 
-int skep_task_fail(struct skep_task *task, int error, const char *text_format, ...)
+int skep_task_fail(const struct skep_task *task, int error, const char *text_format, ...)
 {
         const struct job *job = task->job;
         char text[sizeof job->failures[0].text];

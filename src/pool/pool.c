@@ -38,6 +38,7 @@
 
 #define GRACE_NS INT64_C(5000000000) /* between SIGTERM and SIGKILL */
 #define CLOSING_NS INT64_C(20000000) /* how often a closed pool's keeper looks whether all is done, if nobody joins */
+#define PRUNE_LEAST 64u
 #define UNREADY_MAX 16u              /* and four for each worker: killed before they were ready, in a row */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -126,6 +127,7 @@ static void changed(skep_pool *pool)
 
 /* --- jobs that are live ------------------------------------------------------------------------------------------------------- */
 
+/* Under pool_lock(); the pool's reference is the caller's then. */
 static void live_remove(skep_pool *pool, skep_future *future)
 {
         *(future->live_previous ? &future->live_previous->live_next : &pool->live) = future->live_next;
@@ -153,23 +155,29 @@ int pool_enter(skep_pool *pool, skep_future *future)
         return 0;
 }
 
-void pool_leave(skep_pool *pool, skep_future *future)
+bool pool_leave_locked(skep_future *future)
+{
+        if (!future->pool)
+                return false;
+        live_remove(future->pool, future);
+        return true;
+}
+
+void pool_leave(skep_future *future)
 {
         pool_lock();
-        bool live = future->pool;
-        if (live)
-                live_remove(pool, future);
+        bool live = pool_leave_locked(future);
         pool_unlock();
         if (live)
                 skep_future_unref(future);
 }
 
 /* Who has a function to be called is the teller's. */
-void pool_prune(skep_pool *pool, uint64_t looks)
+void pool_prune(skep_pool *pool)
 {
         skep_future *gone = NULL;
         pool_lock();
-        for (skep_future *future = pool->live, *next; future && looks--; future = next) {
+        for (skep_future *future = pool->live, *next; future; future = next) {
                 next = future->live_next;
                 if (!job_is_complete(&future->job) || future->then)
                         continue;
@@ -179,6 +187,7 @@ void pool_prune(skep_pool *pool, uint64_t looks)
                         gone = future;
                 }
         }
+        pool->prune_at = 2 * pool->live_count + PRUNE_LEAST;
         pool_unlock();
         while (gone) {
                 skep_future *next = gone->live_next;
@@ -287,7 +296,8 @@ static void settle(skep_pool *pool, const struct shm_worker *record, int64_t pid
         pool->lost += failed;
         if (job_finish(&future->job) || free_chunk)
                 changed(pool);
-        future->owes_ticket |= free_chunk && pool_ticket(pool, &future->job) < 0;
+        if (free_chunk && pool_ticket(pool, &future->job) < 0)
+                future->owes_ticket = pool->owes = true;
         skep_future_unref(future);
 }
 
@@ -367,6 +377,8 @@ static uint32_t workers_replace(skep_pool *pool, uint32_t alive)
 static bool tickets_owed(skep_pool *pool)
 {
         skep_future **futures;
+        if (!pool->owes)
+                return false;
         uint64_t owed = 0, count = live_all(pool, &futures);
         for (uint64_t i = 0; i < count; i++) {
                 if (futures[i]->owes_ticket)
@@ -375,6 +387,7 @@ static bool tickets_owed(skep_pool *pool)
                 skep_future_unref(futures[i]);
         }
         free(futures);
+        pool->owes = owed;
         return owed;
 }
 
@@ -404,7 +417,7 @@ static void keep(skep_pool *pool)
         uint32_t alive;
         while (state_of(pool) < POOL_TERMINATED && ((alive = workers_collect(pool)) || !draining)) {
                 bool closed = state_of(pool) == POOL_CLOSED, owed = false;
-                pool_prune(pool, UINT64_MAX);
+                pool_prune(pool);
                 pool_lock();
                 bool idle = !pool->live_count;
                 pool_unlock();
@@ -439,7 +452,7 @@ static void wind_up(skep_pool *pool)
                 }
         }
         jobs_cancel(pool, error); /* what the last ones left */
-        pool_prune(pool, UINT64_MAX);
+        pool_prune(pool);
 }
 
 static int workers_start(skep_pool *pool)
@@ -610,7 +623,7 @@ int skep_pool_terminate(skep_pool *pool)
 static bool all_is_done(void *context)
 {
         skep_pool *pool = context;
-        pool_prune(pool, UINT64_MAX);
+        pool_prune(pool);
         pool_lock();
         bool done = !pool->live_count;
         pool_unlock();
@@ -692,7 +705,7 @@ int skep_pool_stat(skep_pool *pool, struct skep_pool_stat *ret_stat)
                 stat.done += worker.done;
                 stat.failed += worker.failed;
         }
-        pool_prune(pool, UINT64_MAX);
+        pool_prune(pool);
         pool_lock();
         stat.jobs = pool->live_count;
         pool_unlock();

@@ -80,6 +80,8 @@ struct skep_pool {
         skep_future *live;          /* under pool_lock(): jobs not known to be complete, oldest first; and its end */
         skep_future *live_last;
         uint64_t live_count;
+        uint64_t prune_at;          /* of these; who hands in one more looks which are complete */
+        bool owes;                  /* a ticket */
         skep_process *processes[SKEP_POOL_WORKERS_MAX];
 };
 
@@ -101,11 +103,14 @@ struct skep_future {
 void pool_lock(void);
 void pool_unlock(void);
 
-/* A job becomes live, or is taken out again. @return 0; -ESHUTDOWN; -EPIPE */
+/* A job becomes live. @return 0; -ESHUTDOWN; -EPIPE */
 int pool_enter(skep_pool *pool, skep_future *future);
-void pool_leave(skep_pool *pool, skep_future *future);
-/* The pool forgets jobs that are complete, looking at @p looks at most. */
-void pool_prune(skep_pool *pool, uint64_t looks);
+/* It is live no more. @return it was: the pool's reference is the caller's */
+bool pool_leave_locked(skep_future *future);
+/* The same, and drops it. */
+void pool_leave(skep_future *future);
+/* The pool forgets jobs that are complete. */
+void pool_prune(skep_pool *pool);
 void pool_poke(skep_pool *pool);
 /* Wait for pool->shared->completed to change while condition is false. */
 typedef bool pool_condition(void *context);

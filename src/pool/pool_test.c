@@ -14,7 +14,7 @@ static _Atomic uint32_t *board;
 
 /* --- what workers run ------------------------------------------------------------------------------------------------ */
 
-static int square(struct skep_task *task)
+static int square(const struct skep_task *task)
 {
         int64_t number;
         memcpy(&number, task->item, sizeof number);
@@ -23,19 +23,19 @@ static int square(struct skep_task *task)
         return 0;
 }
 
-static int index_of(struct skep_task *task)
+static int index_of(const struct skep_task *task)
 {
         memcpy(task->result, &task->index, sizeof task->index);
         atomic_fetch_add(&board[0], 1);
         return 0;
 }
 
-static int odd_fails(struct skep_task *task)
+static int odd_fails(const struct skep_task *task)
 {
         return task->index % 2 ? skep_task_fail(task, -EDOM, "task %d is odd", (int)task->index) : 0;
 }
 
-static int dies_at_7(struct skep_task *task)
+static int dies_at_7(const struct skep_task *task)
 {
         atomic_fetch_add(&board[task->index], 1);
         if (task->index == 7 && !(task->attempt && board[100]))
@@ -43,14 +43,14 @@ static int dies_at_7(struct skep_task *task)
         return 0;
 }
 
-static int leaves_at_3(struct skep_task *task)
+static int leaves_at_3(const struct skep_task *task)
 {
         if (task->index == 3)
                 _exit(9);
         return 0;
 }
 
-static int waits(struct skep_task *task)
+static int waits(const struct skep_task *task)
 {
         (void)task;
         atomic_fetch_add(&board[1], 1);
@@ -59,7 +59,7 @@ static int waits(struct skep_task *task)
         return 0;
 }
 
-static int says_pid(struct skep_task *task)
+static int says_pid(const struct skep_task *task)
 {
         int64_t pid = getpid();
         memcpy(task->result, &pid, sizeof pid);
@@ -67,7 +67,7 @@ static int says_pid(struct skep_task *task)
         return 0;
 }
 
-static int nests(struct skep_task *task)
+static int nests(const struct skep_task *task)
 {
         skep_pool *inner;
         skep_future *future;
@@ -86,7 +86,7 @@ static int nests(struct skep_task *task)
         return result;
 }
 
-static int fills_block(struct skep_task *task)
+static int fills_block(const struct skep_task *task)
 {
         skep_block block;
         memcpy(&block, task->item, sizeof block);
@@ -268,6 +268,25 @@ START_TEST(references_are_claimed_by_the_job)
         ck_assert_int_eq(skep_pool_map_async(pool, SKEP_JOB_OPTIONS(.function = "fills_block", .references = &block, .reference_count = 1), &future), -ESTALE);
         for (int i = 0; i < 2; i++)
                 skep_future_unref(slow[i]);
+}
+END_TEST
+
+START_TEST(a_job_whose_handle_is_dropped_goes_on_and_goes_away)
+{
+        skep_future *slow, *future;
+        struct skep_pool_stat stat;
+        ck_assert_int_eq(skep_pool_map_async(pool, SKEP_JOB_OPTIONS(.function = "waits"), &slow), 0);
+        for (int i = 0; i < 500; i++) {
+                ck_assert_int_eq(skep_pool_submit(pool, "index_of", NULL, 0, 8, &future), 0);
+                skep_future_unref(future);
+        }
+        until_equal(&board[0], 500);
+        do
+                ck_assert_int_eq(skep_pool_stat(pool, &stat), 0);
+        while (stat.jobs != 1);
+        atomic_store(&board[2], 1);
+        ck_assert_int_eq(skep_future_wait(slow, LONG), 0);
+        skep_future_unref(slow);
 }
 END_TEST
 
@@ -635,7 +654,8 @@ int main(void)
 {
         return RUN_TESTS("pool", setup, teardown, map_writes_each_result_in_its_place, submit_gives_a_future_each,
                          futures_complete_in_any_order_and_each_is_given_once, imap_gives_results_in_order_while_others_run,
-                         then_is_called_once_when_the_job_is_complete, references_are_claimed_by_the_job, a_task_fails_with_its_code_and_its_text,
+                         then_is_called_once_when_the_job_is_complete, references_are_claimed_by_the_job,
+                         a_job_whose_handle_is_dropped_goes_on_and_goes_away, a_task_fails_with_its_code_and_its_text,
                          many_failures_all_have_their_code_the_first_ones_their_text, an_unknown_function_fails_the_task_and_says_so,
                          the_task_a_worker_died_in_fails_and_all_others_are_done_once, with_retries_it_runs_again_as_often_as_asked,
                          a_worker_that_exits_in_a_task_is_reported_with_its_code, idle_workers_that_are_killed_are_replaced,

@@ -43,7 +43,7 @@ int skep_pool_register(const char *name, skep_task_function *function)
         return process_registry_add(POOL_FUNCTIONS, name, (process_any_function *)function);
 }
 
-static int unknown_function(struct skep_task *task)
+static int unknown_function(const struct skep_task *task)
 {
         const struct job *job = task->job;
         return skep_task_fail(task, -ENOENT, "no function \"%.*s\" is registered in worker process %lld", SKEP_NAME_MAX, job->shared->function,

@@ -59,14 +59,14 @@ static void work(uint64_t index)
         atomic_fetch_add(&board[index].ended, 1);
 }
 
-static int counted(struct skep_task *task)
+static int counted(const struct skep_task *task)
 {
         work(task->index);
         memcpy(task->result, &task->index, sizeof task->index);
         return 0;
 }
 
-static int counted_single(struct skep_task *task)
+static int counted_single(const struct skep_task *task)
 {
         uint64_t index;
         memcpy(&index, task->item, sizeof index);

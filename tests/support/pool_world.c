@@ -30,13 +30,13 @@ static void must(int result, const char *what)
 }
 #define MUST(call) must(call, #call)
 
-static int add_one(struct skep_task *task)
+static int add_one(const struct skep_task *task)
 {
         (*(uint64_t *)task->result)++;
         return 0;
 }
 
-static int add_and_fail(struct skep_task *task)
+static int add_and_fail(const struct skep_task *task)
 {
         (*(uint64_t *)task->result)++;
         return skep_task_fail(task, -EDOM, "so it is");
