@@ -39,6 +39,7 @@
 #include <skep/mapping.h>
 #include <skep/namespace.h>
 #include <skep/once.h>
+#include <skep/pool.h>
 #include <skep/process.h>
 #include <skep/queue.h>
 #include <skep/rlock.h>

@@ -202,6 +202,8 @@ enum block_kind {
         BLOCK_DICT,
         BLOCK_LIST,
         BLOCK_NAMESPACE,
+        BLOCK_JOB,
+        BLOCK_POOL,
         BLOCK_KINDS = 32
 };
 
