@@ -372,10 +372,12 @@ class Job:
 class Crew:
     """Workers of one pool, from its making to their end.  All methods may be called from any thread of the process that made it."""
 
-    def __init__(self, context, count, initializer, initargs, task_max, *, wrap=ExceptionWithTraceback, caught=Exception, name='PoolWorker'):
+    def __init__(self, context, count, initializer, initargs, task_max, *, wrap=ExceptionWithTraceback, caught=Exception, name='PoolWorker',
+                 on_demand=False):
         self.context, self.count = context, count
         self.hive = default_hive()
         self.workers = []
+        self._on_demand = on_demand          # a worker is started when there are more open tasks than workers
         self._wrap, self._caught, self._name = wrap, caught, name
         self._initializer, self._initargs, self._task_max = initializer, initargs, task_max
         self._pid = os.getpid()
@@ -389,6 +391,7 @@ class Crew:
         self._inbox = collections.deque()    # results taken, not settled
         self._notes = collections.deque()    # what to do when the note of each, b'', is read
         self._notes_lock = threading.Lock()
+        self._drain_lock = threading.Lock()  # one at a time takes out what is not his and puts it back
         self._change = threading.Condition(threading.Lock())
         self._led = False                    # somebody takes results,
         self._leader = None                  # this thread
@@ -407,7 +410,7 @@ class Crew:
         self._watch_thread = None
         try:
             with self._workers_lock:
-                for place in range(count):
+                for place in range(0 if on_demand else count):
                     self._start_worker(place)
         except BaseException:
             self.terminate()
@@ -428,6 +431,21 @@ class Crew:
         worker._skep_end = None
         self.workers.append(worker)
 
+    def _start_needed(self):
+        """On demand: a worker for each open task, up to their number."""
+        with self._workers_lock:
+            missing = min(self.count, len(self._open)) - len(self.workers)
+            if missing <= 0 or self._shut or self._terminated or self.error:
+                return
+            taken = {worker._skep_place for worker in self.workers}
+            try:
+                for place in itertools.islice((place for place in range(self.count) if place not in taken), missing):
+                    self._start_worker(place)
+            except Exception:
+                if not self.workers:
+                    raise
+        self._wake_watch()
+
     def _watch(self):
         """Until all workers have ended for good: see to those that die."""
         while True:
@@ -443,6 +461,7 @@ class Crew:
                 else:
                     self._bury(ends[end])
         self._note(lambda: None)  # who waits looks again
+        self._tasks.close()
 
     def _end_of(self, worker):
         """A descriptor that is readable when a worker has ended."""
@@ -490,7 +509,7 @@ class Crew:
             self._note(lambda: self._died(word, pid, exitcode))
 
     def _replace(self, place):
-        if self._shut or self.error:
+        if self._shut or self.error or (self._on_demand and len(self._open) <= len(self.workers)):
             return
         try:
             self._start_worker(place)
@@ -590,6 +609,8 @@ class Crew:
         if job.background:
             self.watch(numbers)
         try:
+            if self._on_demand and len(self.workers) < self.count:
+                self._start_needed()
             if len(messages) == 1:
                 self._tasks.put(messages[0])
             else:
@@ -630,11 +651,12 @@ class Crew:
     def take_back(self, numbers):
         """Take tasks out of the queue again, as far as no worker has taken them; returns the numbers of those."""
         wanted, found, others = set(numbers), [], []
-        for message in self._drain():
-            number = _number_of(message)
-            (found if number in wanted else others).append(number if number in wanted else message)
-        if others:
-            self._tasks.put_many(others)
+        with self._drain_lock:
+            for message in self._drain():
+                number = _number_of(message)
+                (found if number in wanted else others).append(number if number in wanted else message)
+            if others:
+                self._tasks.put_many(others)
         for number in found:
             self._forget(number)
         return found

@@ -27,14 +27,14 @@ from ._crew import WorkerDied
 
 __all__ = ['ProcessPoolExecutor', 'BrokenProcessPool', 'WorkerDied']
 
-_executors = weakref.WeakSet()
+_crews = weakref.WeakSet()
 _at_exit = False
 
 
 class _Future(Future):
     """A future whose task can be taken out of the queue again."""
 
-    _executor = _number = None
+    _crew = _number = None
 
     # Who waits for a result takes the results of all.  Only for callbacks, and for wait() and as_completed(), which look at
     # _waiters, a thread does it in the background.
@@ -49,19 +49,19 @@ class _Future(Future):
         self._waiting = waiters
 
     def _watch(self):
-        executor = self._executor
-        if executor is not None and self._state == 'PENDING':
+        crew = self._crew
+        if crew is not None and self._state == 'PENDING':
             self._job.background = True
-            executor._crew.watch([self._number])
+            crew.watch([self._number])
 
     def add_done_callback(self, fn):
         super().add_done_callback(fn)
         self._watch()
 
     def done(self):
-        executor = self._executor
-        if executor is not None and not super().done():
-            executor._crew.poll()
+        crew = self._crew
+        if crew is not None and not super().done():
+            crew.poll()
         return super().done()
 
     def result(self, timeout=None):
@@ -73,13 +73,13 @@ class _Future(Future):
         return super().exception(0 if timeout is not None else None)
 
     def _wait(self, timeout):
-        executor = self._executor
-        if executor is not None:
-            executor._crew.wait(super().done, timeout)
+        crew = self._crew
+        if crew is not None:
+            crew.wait(super().done, timeout)
 
     def cancel(self):
-        executor = self._executor
-        if executor is not None and not self.done() and not executor._take_back([self]):
+        crew = self._crew
+        if crew is not None and not self.done() and not _take_back(crew, [self]):
             return False
         return self._cancel()
 
@@ -91,8 +91,8 @@ class _Future(Future):
         return cancelled
 
     def running(self):
-        executor = self._executor
-        return executor is not None and not self.done() and executor._crew.is_at_work(self._number)
+        crew = self._crew
+        return crew is not None and not self.done() and crew.is_at_work(self._number)
 
 
 class _Call(_crew.Job):
@@ -111,7 +111,7 @@ class _Call(_crew.Job):
 
     def _settle(self, index, ok, value):
         future, self.futures[index] = self.futures[index], None
-        future._executor = None
+        future._crew = None
         if not future.set_running_or_notify_cancel():
             return
         if ok:
@@ -128,7 +128,8 @@ class _Call(_crew.Job):
 class ProcessPoolExecutor(Executor):
     """Workers that run submitted calls; the arguments are those of concurrent.futures.ProcessPoolExecutor.
 
-    Workers are started when the first call is submitted.  mp_context None: the default context of skep.
+    Workers are started when the first call is submitted: under fork all, otherwise one as long as none is idle.  mp_context None: the default
+    context of skep.
     """
 
     def __init__(self, max_workers=None, mp_context=None, initializer=None, initargs=(), *, max_tasks_per_child=None):
@@ -162,8 +163,9 @@ class ProcessPoolExecutor(Executor):
             raise RuntimeError('cannot schedule new futures after interpreter shutdown')
         if self._crew is None:
             self._crew = _crew.Crew(self._mp_context, self._max_workers, self._initializer, self._initargs, self._max_tasks_per_child,
-                                    wrap=_ExceptionWithTraceback, caught=BaseException)
-            _executors.add(self)
+                                    wrap=_ExceptionWithTraceback, caught=BaseException,
+                                    on_demand=self._mp_context.get_start_method(allow_none=False) != 'fork')
+            _crews.add(self._crew)
             weakref.finalize(self, self._crew.close)
         return self._crew
 
@@ -172,6 +174,16 @@ class ProcessPoolExecutor(Executor):
         """{pid: worker process}; None once all have ended."""
         workers = list(self._crew.workers) if self._crew is not None else []
         return None if self._shut_down and not workers else {worker.pid: worker for worker in workers}
+
+    @property
+    def _executor_manager_thread(self):
+        """The thread that sees to workers that end; None before the first call."""
+        return self._crew._watch_thread if self._crew is not None else None
+
+    @property
+    def _call_queue(self):
+        """The queue of the tasks; None before the first call."""
+        return self._crew._tasks if self._crew is not None else None
 
     @property
     def _broken(self):
@@ -202,13 +214,8 @@ class ProcessPoolExecutor(Executor):
                 future.set_running_or_notify_cancel()
                 future.set_exception(error)
             else:
-                self._belongs(future, job, numbers[0])
+                _belongs(future, crew, job, numbers[0])
         return future
-
-    def _belongs(self, future, job, number):
-        future._number, future._job, future._executor = number, job, self
-        if future._state not in ('PENDING', 'RUNNING'):
-            future._executor = None  # settled meanwhile
 
     def map(self, fn, *iterables, timeout=None, chunksize=1, buffersize=None, retries=0):
         """An iterator over fn(*items) for each tuple of items, in order; at most buffersize results wait at a time (None: any number)."""
@@ -220,9 +227,10 @@ class ProcessPoolExecutor(Executor):
         chunks = _chunks(zip(*iterables), chunksize)
         with self._lock:
             function = self._started().function(fn)
-        send = functools.partial(self._send_chunks, fn, function, retries)
+        # The results do not keep the executor: when nobody has it any more, it ends after what was sent.
+        send = functools.partial(_send_of, weakref.ref(self), fn, function, retries)
         futures = deque(send(list(itertools.islice(chunks, buffersize))))
-        return _results(futures, deadline, send if buffersize is not None else None, chunks, self._take_back)
+        return _results(futures, deadline, send if buffersize is not None else None, chunks, functools.partial(_take_back, self._crew))
 
     def _send_chunks(self, fn, function, retries, chunks):
         """Futures of lists of results."""
@@ -233,17 +241,8 @@ class ProcessPoolExecutor(Executor):
             crew = self._started()
             job = _Call(list(futures), fn, retries)
             for future, number in zip(futures, crew.put(job, function, _crew.STARMAP, chunks)):
-                self._belongs(future, job, number)
+                _belongs(future, crew, job, number)
         return futures
-
-    def _take_back(self, futures):
-        """Take calls out of the queue again; those that no worker had taken are returned.  Cost: a look at all calls that wait."""
-        by_number = {future._number: future for future in futures if not future.done()}
-        if not by_number:
-            return []
-        with self._lock:
-            found = self._crew.take_back(by_number)
-        return [by_number[number] for number in found]
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         """No more calls; waits until what was submitted is done and the workers have ended, unless wait=False."""
@@ -282,6 +281,23 @@ class ProcessPoolExecutor(Executor):
             crew.join()
 
 
+def _belongs(future, crew, job, number):
+    future._number, future._job, future._crew = number, job, crew
+    if future._state not in ('PENDING', 'RUNNING'):
+        future._crew = None  # settled meanwhile
+
+
+def _take_back(crew, futures):
+    """Take calls out of the queue again; those that no worker had taken are returned.  Cost: a look at all calls that wait."""
+    by_number = {future._number: future for future in futures if not future.done()}
+    return [by_number[number] for number in crew.take_back(by_number)] if by_number else []
+
+
+def _send_of(reference, fn, function, retries, chunks):
+    executor = reference()
+    return executor._send_chunks(fn, function, retries, chunks) if executor is not None else []
+
+
 def _chunks(tuples, size):
     return iter(lambda: list(itertools.islice(tuples, size)), [])
 
@@ -311,12 +327,13 @@ def _wait_for_all():
     """At the interpreter's end: what was submitted is done first."""
     global _at_exit
     _at_exit = True
-    for executor in list(_executors):
-        executor.shutdown(wait=True)
+    for crew in list(_crews):
+        crew.close()
+        crew.join()
 
 
 def _after_fork_in_child():
-    _executors.clear()
+    _crews.clear()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

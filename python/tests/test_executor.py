@@ -211,3 +211,45 @@ def test_asyncio_waits_for_it(executor):
         return await asyncio.gather(*(loop.run_in_executor(executor, children.square, x) for x in range(20)))
 
     assert asyncio.run(main()) == [x * x for x in range(20)]
+
+
+@pytest.mark.parametrize('method', ['spawn', 'forkserver'])
+def test_workers_are_started_when_they_are_needed(method):
+    with skep.ProcessPoolExecutor(4, skep.get_context(method)) as executor:
+        assert not executor._processes and executor._executor_manager_thread is None
+        for _ in range(3):
+            executor.submit(children.square, 3).result(30)
+        assert len(executor._processes) == 1
+        futures = [executor.submit(children.sleep, 0.3) for _ in range(10)]
+        assert len(executor._processes) == 4
+        os.kill(next(iter(executor._processes)), signal.SIGKILL)
+        failed = [future for future in futures if future.exception(30)]
+        assert len(failed) <= 1 and all(isinstance(future.exception(), skep.WorkerDied) for future in failed)
+    assert executor._processes is None
+
+
+def test_an_executor_that_nobody_has_ends_after_its_calls():
+    executor = skep.ProcessPoolExecutor(2, skep.get_context('fork'))
+    results, future = executor.map(children.square, range(20)), executor.submit(children.sleep, 0.1)
+    workers, thread, queue = list(executor._processes.values()), executor._executor_manager_thread, executor._call_queue
+    del executor
+    thread.join(20)
+    assert not thread.is_alive() and not any(worker.is_alive() for worker in workers)
+    queue.join_thread()
+    assert list(results) == [x * x for x in range(20)] and future.result(0) == 0.1
+
+
+def test_lambdas_and_closures_go_by_cloudpickle(executor):
+    pytest.importorskip('cloudpickle')
+    step = 3
+    table = {'add': lambda x: x + step}
+    assert executor.submit(lambda x: x * step, 5).result(30) == 15
+    assert list(executor.map(lambda x, y: x + y + step, range(5), range(5))) == [2 * x + 3 for x in range(5)]
+    assert executor.submit(children.call, table['add'], 1).result(30) == 4
+    assert executor.submit(lambda: (lambda x: x + step)).result(30)(1) == 4  # and back
+
+
+def test_without_cloudpickle_a_lambda_says_what_would_help(executor, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'cloudpickle', None)
+    with pytest.raises(Exception, match='package cloudpickle'):
+        executor.submit(lambda: 1).result(10)
