@@ -238,7 +238,7 @@ def run_in_python(python, test_folder, method, name):
 def judge(name, outcomes, expected_failures):
     """Counts by outcome, and the names of the tests that went against what is expected."""
     counts, wrong = {"passed": 0, "failed": 0, "skipped": 0, "expected": 0}, []
-    name = re.sub("^.*:ProcessPool(Fork|Spawn|Forkserver)", "", name)  # what the classes of futures have in common
+    name = re.sub("^.*:ProcessPool(Forkserver|Fork|Spawn)", "", name)  # what the classes of futures have in common
     for test, outcome in outcomes:
         expected = f"{name}.{test}" in expected_failures
         if outcome == "failed" and (expected or f"{name}.{test}" in EXPECTED_AT_TIMES):

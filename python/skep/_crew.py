@@ -243,8 +243,6 @@ def _tell(problem, value, text):
 
 
 def _run(function, arguments, how):
-    if how == MAP:
-        return [function(item) for item in arguments]
     if how == STARMAP:
         return [function(*items) for items in arguments]
     if how == CALL:
@@ -260,28 +258,15 @@ def _load_error(error):
 class _Functions(dict):
     """The functions that a worker has met, by key."""
 
-    def get_or_open(self, key, parcel):
-        function = self.get(key, self)
-        if function is self:
-            if len(self) >= _FUNCTIONS_MAX:
-                self.clear()
-            function = self[key] = _open_parcel(parcel)
+    def open(self, key, parcel):
+        if len(self) >= _FUNCTIONS_MAX:
+            self.clear()
+        function = self[key] = _open_parcel(parcel)
         return function
 
 
 def _number_of(message):
     return int.from_bytes(message[-8:], 'little') if type(message) is bytes else message[-1]
-
-
-def _task_of(message, functions):
-    """(function, arguments, how) of a message."""
-    if type(message) is bytes:
-        end = len(message) - _TASK.size
-        size, how, _ = _TASK.unpack_from(message, end)
-        key = message[end - size:end]
-        return functions.get_or_open(key, key), pickle.loads(message), how
-    parcel, key, function_parcel, how, _ = message
-    return functions.get_or_open(key, function_parcel), _open_parcel(parcel), how
 
 
 def _result(parcel, status, number):
@@ -308,10 +293,11 @@ def work(tasks, results, board, place, initializer, initargs, task_max, wrap, ca
             board[place] = _HOPELESS
             return
     functions, pack, done = _Functions(), _core.pack, 0
+    take, unpack, loads, put = board.take, _TASK.unpack_from, pickle.loads, results.put  # looked up once: tasks may be short
     board[place] = 0
     while task_max is None or done < task_max:
         try:
-            message = board.take(tasks, place)
+            message = take(tasks, place)
         except EOFError:
             break
         if message is None:
@@ -319,11 +305,21 @@ def work(tasks, results, board, place, initializer, initargs, task_max, wrap, ca
             board[place] = 0
             continue
         function = arguments = value = parcel = None
-        number, loaded = _number_of(message), False
+        loaded = False
         try:
-            function, arguments, how = _task_of(message, functions)
+            if type(message) is bytes:
+                end = len(message) - _TASK.size
+                size, how, number = unpack(message, end)
+                key = function_parcel = message[end - size:end]
+                arguments = loads(message)
+            else:
+                parcel, key, function_parcel, how, number = message
+                arguments = _open_parcel(parcel)
+            function = functions.get(key)
+            if function is None:
+                function = functions.open(key, function_parcel)
             loaded = True
-            value = _run(function, arguments, how)
+            value = [function(item) for item in arguments] if how == MAP else _run(function, arguments, how)
         except BaseException as error:
             if not isinstance(error, caught if loaded else Exception):
                 raise
@@ -342,13 +338,24 @@ def work(tasks, results, board, place, initializer, initargs, task_max, wrap, ca
                     told = MaybeEncodingError(error, value) if wrap is ExceptionWithTraceback else error
                     parcel = _result(_failure(hive, wrap, told, value), _FAILED, number)
         try:
-            results.put(parcel)
+            put(parcel)
         except Exception as error:  # the hive is full
-            results.put(_result(_failure(hive, wrap, error, None), _FAILED, number))
-        message = function = arguments = value = parcel = None  # not kept while it waits for the next
+            put(_result(_failure(hive, wrap, error, None), _FAILED, number))
+        message = function = arguments = value = parcel = key = function_parcel = None  # not kept while it waits for the next
         board[place] = 0
         done += 1
     util.debug('worker ends after %d tasks', done)
+
+
+_process = object()  # this process; a forked child has another one
+
+
+def _after_fork_in_child():
+    global _process
+    _process = object()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 # --- the parent -------------------------------------------------------------------------------------------------------------
@@ -363,7 +370,7 @@ class Job:
         return 'a task'
 
     def renumbered(self, index, number):
-        """The task is put again under another number."""
+        """The task has this number, or is put again under this one."""
 
     def _abandon(self, error):
         """It will not be done."""
@@ -381,8 +388,9 @@ class Crew:
         self._wrap, self._caught, self._name = wrap, caught, name
         self._initializer, self._initargs, self._task_max = initializer, initargs, task_max
         self._pid = os.getpid()
+        self._process = _process
         self._tasks, self._results = Queue(), Queue()
-        self._results_get_many = self._results.get_many
+        self._results_get_many, self._tasks_put = self._results.get_many, self._tasks.put
         self._board = Board(self.hive, *Board.sizes)
         if not 1 <= count <= len(self._board):
             raise ValueError(f'Number of processes must be at least 1 and at most {len(self._board)}')
@@ -571,7 +579,7 @@ class Crew:
     # --- tasks ---
 
     def check(self):
-        if self._pid != os.getpid():
+        if self._process is not _process:
             raise RuntimeError(f'this pool belongs to process {self._pid}; a forked child needs one of its own')
         if self.error is not None:
             raise self.error
@@ -586,6 +594,31 @@ class Crew:
         if isinstance(function, (types.FunctionType, types.BuiltinFunctionType)) and '<' not in function.__qualname__:
             self._last_function = packed
         return packed
+
+    def put_one(self, job, function, how, arguments):
+        """put() of one task, after check(), on the short way if it is small."""
+        if function.tails is None or (self._on_demand and len(self.workers) < self.count):
+            self.put(job, function, how, [arguments])
+            return
+        number = next(self._numbers)
+        try:
+            message = _core.pack(self.hive, arguments, function.tails[how], number)
+        except Exception:
+            message = None
+        if type(message) is not bytes:
+            self.put(job, function, how, [arguments])
+            return
+        job.renumbered(0, number)
+        self._open[number] = job, 0, message, job.retries
+        if job.background:
+            self.watch((number,))
+        try:
+            self._tasks_put(message)
+        except BaseException:
+            self._forget(number)
+            raise
+        if self.error is not None:
+            self._note(self._fail_open)
 
     def put(self, job, function, how, arguments, first_index=0):
         """Make a task of each element of the list `arguments`; returns their numbers.  Raises what pickle raises, and then none is made."""
@@ -605,6 +638,9 @@ class Crew:
             messages = [message if tails and type(message) is bytes else
                         (_parcel(hive, message, shared), function.key, function.parcel, how, number)
                         for message, number in zip(messages, numbers)]
+        if type(job).renumbered is not Job.renumbered:
+            for index, number in enumerate(numbers, first_index):
+                job.renumbered(index, number)
         self._open.update(zip(numbers, zip(itertools.repeat(job), itertools.count(first_index), messages, itertools.repeat(retries))))
         if job.background:
             self.watch(numbers)
@@ -620,7 +656,7 @@ class Crew:
                 self._forget(number)
             raise
         if self.error is not None:
-            self._note(lambda: self._fail_open())
+            self._note(self._fail_open)
         return numbers
 
     def _fail_open(self):

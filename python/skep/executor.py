@@ -20,6 +20,7 @@ import weakref
 from collections import deque
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures._base import CANCELLED, FINISHED, PENDING, RUNNING
 from concurrent.futures.process import BrokenProcessPool, _ExceptionWithTraceback
 
 from . import _crew
@@ -31,17 +32,32 @@ _crews = weakref.WeakSet()
 _at_exit = False
 
 
-class _Future(Future):
-    """A future whose task can be taken out of the queue again."""
+# What concurrent.futures.Future.__init__() sets.  Where it sets anything else, it is called.
+_FIELDS = {'_condition', '_state', '_result', '_exception', '_waiters', '_done_callbacks'}
+_is_as_known = set(vars(Future())) == _FIELDS
 
-    _crew = _number = None
 
-    # Who waits for a result takes the results of all.  Only for callbacks, and for wait() and as_completed(), which look at
-    # _waiters, a thread does it in the background.
+class _Future(_crew.Job, Future):
+    """A future whose task can be taken out of the queue again; the job of its own call.
+
+    Those of one executor have one condition.  Nobody sleeps on it: who waits for a result takes the results of all, through the
+    crew.  Only for callbacks, and for wait() and as_completed(), which look at _waiters, a thread does it in the background.
+    """
+
+    _crew = _number = _function = _job = _waiting = _result = _exception = None
+    _state = PENDING
+    _done_callbacks = ()
+
+    def __init__(self, condition):
+        if not _is_as_known:
+            super().__init__()
+        self._condition = condition
 
     @property
     def _waiters(self):
         self._watch()
+        if self._waiting is None:
+            self._waiting = []
         return self._waiting
 
     @_waiters.setter
@@ -50,22 +66,31 @@ class _Future(Future):
 
     def _watch(self):
         crew = self._crew
-        if crew is not None and self._state == 'PENDING':
-            self._job.background = True
+        if crew is not None and self._state == PENDING:
+            (self._job or self).background = True
             crew.watch([self._number])
 
+    def _is_done(self):
+        """done() without a lock, for crew.wait(), which holds one that is taken after the condition."""
+        return self._state not in (PENDING, RUNNING)
+
     def add_done_callback(self, fn):
+        with self._condition:
+            if self._done_callbacks == ():
+                self._done_callbacks = []
         super().add_done_callback(fn)
         self._watch()
 
     def done(self):
         crew = self._crew
-        if crew is not None and not super().done():
+        if crew is not None and not self._is_done():
             crew.poll()
-        return super().done()
+        return self._is_done()
 
     def result(self, timeout=None):
         self._wait(timeout)
+        if self._state == FINISHED and self._exception is None:
+            return self._result
         return super().result(0 if timeout is not None else None)
 
     def exception(self, timeout=None):
@@ -75,7 +100,7 @@ class _Future(Future):
     def _wait(self, timeout):
         crew = self._crew
         if crew is not None:
-            crew.wait(super().done, timeout)
+            crew.wait(self._is_done, timeout)
 
     def cancel(self):
         crew = self._crew
@@ -86,7 +111,7 @@ class _Future(Future):
     def _cancel(self):
         """No worker has it or will have it."""
         cancelled = super().cancel()
-        if cancelled and self._state == 'CANCELLED':
+        if cancelled and self._state == CANCELLED:
             self.set_running_or_notify_cancel()
         return cancelled
 
@@ -94,35 +119,58 @@ class _Future(Future):
         crew = self._crew
         return crew is not None and not self.done() and crew.is_at_work(self._number)
 
-
-class _Call(_crew.Job):
-    """What becomes of one call, or of several that were sent together (index: which)."""
-
-    def __init__(self, futures, function, retries):
-        self.background = False
-        self.futures, self.retries = futures, retries
-        self.called = getattr(function, '__qualname__', None) or repr(function)
+    # --- as the job of its call ---
 
     def describe(self, index):
-        return f'{self.called}()' if len(self.futures) == 1 else f'{self.called}() of map, part {index}'
+        return f'{_name(self._function)}()'
+
+    def renumbered(self, index, number):
+        self._number = number
+
+    def _settle(self, index, ok, value):
+        """set_result() or set_exception(), unless it was cancelled."""
+        self._crew = self._function = None
+        with self._condition:
+            if self._state != PENDING:
+                return
+            if ok:
+                self._result = value
+            else:
+                self._exception = value
+            self._state = FINISHED
+            for waiter in self._waiting or ():
+                (waiter.add_result if ok else waiter.add_exception)(self)
+        if self._done_callbacks:
+            self._invoke_callbacks()
+
+    def _abandon(self, error):
+        self._settle(0, False, BrokenProcessPool(str(error)))
+
+
+class _Parts(_crew.Job):
+    """What becomes of the parts of a map, each with a future (index: which)."""
+
+    def __init__(self, futures, function, retries):
+        self.futures, self.function, self.retries = futures, function, retries
+
+    def describe(self, index):
+        return f'{_name(self.function)}() of map, part {index}'
 
     def renumbered(self, index, number):
         self.futures[index]._number = number
 
     def _settle(self, index, ok, value):
         future, self.futures[index] = self.futures[index], None
-        future._crew = None
-        if not future.set_running_or_notify_cancel():
-            return
-        if ok:
-            future.set_result(value)
-        else:
-            future.set_exception(value)
+        future._settle(0, ok, value)
 
     def _abandon(self, error):
-        for index, future in enumerate(self.futures):
-            if future is not None and not future.done():
-                self._settle(index, False, BrokenProcessPool(str(error)))
+        for future in self.futures:
+            if future is not None:
+                future._abandon(error)
+
+
+def _name(function):
+    return getattr(function, '__qualname__', None) or repr(function)
 
 
 class ProcessPoolExecutor(Executor):
@@ -152,6 +200,7 @@ class ProcessPoolExecutor(Executor):
         self._max_workers, self._mp_context = max_workers, mp_context
         self._initializer, self._initargs, self._max_tasks_per_child = initializer, initargs, max_tasks_per_child
         self._lock = threading.Lock()
+        self._condition = threading.Condition()
         self._crew = None
         self._shut_down = False
 
@@ -199,22 +248,21 @@ class ProcessPoolExecutor(Executor):
         return lambda fn, /, *args, **kwargs: self._submit(retries, fn, args, kwargs)
 
     def _submit(self, retries, fn, args, kwargs):
-        future = _Future()
+        future = _Future(self._condition)
+        if retries:
+            future.retries = retries
         with self._lock:
             crew = self._started()
             crew.check()
+            future._crew, future._function = crew, fn
             try:
                 function = crew.function(fn)
-                job = _Call([future], fn, retries)
                 if kwargs:
-                    numbers = crew.put(job, function, _crew.CALL_WITH_KEYWORDS, [(args, kwargs)])
+                    crew.put_one(future, function, _crew.CALL_WITH_KEYWORDS, (args, kwargs))
                 else:
-                    numbers = crew.put(job, function, _crew.CALL, [args])
+                    crew.put_one(future, function, _crew.CALL, args)
             except Exception as error:  # of pickle, or the hive is full: it is the future's, as it always was
-                future.set_running_or_notify_cancel()
-                future.set_exception(error)
-            else:
-                _belongs(future, crew, job, numbers[0])
+                future._settle(0, False, error)
         return future
 
     def map(self, fn, *iterables, timeout=None, chunksize=1, buffersize=None, retries=0):
@@ -236,12 +284,13 @@ class ProcessPoolExecutor(Executor):
         """Futures of lists of results."""
         if not chunks:
             return []
-        futures = [_Future() for _ in chunks]
+        futures = [_Future(self._condition) for _ in chunks]
         with self._lock:
             crew = self._started()
-            job = _Call(list(futures), fn, retries)
-            for future, number in zip(futures, crew.put(job, function, _crew.STARMAP, chunks)):
-                _belongs(future, crew, job, number)
+            job = _Parts(list(futures), fn, retries)
+            for future in futures:
+                future._crew, future._job = crew, job
+            crew.put(job, function, _crew.STARMAP, chunks)
         return futures
 
     def shutdown(self, wait=True, *, cancel_futures=False):
@@ -252,12 +301,10 @@ class ProcessPoolExecutor(Executor):
         if crew is None:
             return
         if cancel_futures:
-            calls = [(number, entry[0], entry[1]) for number, entry in list(crew._open.items())]
-            by_number = {number: call.futures[index] for number, call, index in calls}
+            by_number = {number: job if isinstance(job, _Future) else job.futures[index] for number, (job, index, *_) in list(crew._open.items())}
             for number in crew.take_back(by_number):
-                future = by_number[number]
-                if future is not None:
-                    future._cancel()
+                if by_number[number] is not None:
+                    by_number[number]._cancel()
         crew.close()
         if wait:
             crew.join()
@@ -279,12 +326,6 @@ class ProcessPoolExecutor(Executor):
                 worker.kill()
             crew.terminate()
             crew.join()
-
-
-def _belongs(future, crew, job, number):
-    future._number, future._job, future._crew = number, job, crew
-    if future._state not in ('PENDING', 'RUNNING'):
-        future._crew = None  # settled meanwhile
 
 
 def _take_back(crew, futures):
