@@ -253,3 +253,35 @@ def test_without_cloudpickle_a_lambda_says_what_would_help(executor, monkeypatch
     monkeypatch.setitem(sys.modules, 'cloudpickle', None)
     with pytest.raises(Exception, match='package cloudpickle'):
         executor.submit(lambda: 1).result(10)
+
+
+def test_one_waits_for_futures_while_another_waits_for_results(executor):
+    """The locks of futures and of those who take results are taken in one order."""
+    for _ in range(10):
+        futures = [executor.submit(children.square, x) for x in range(100)]
+        done = []
+        threads = [threading.Thread(target=lambda: done.append(len(concurrent.futures.wait(futures, 30).done))),
+                   threading.Thread(target=lambda: done.append(len([future.result(30) for future in reversed(futures)]))),
+                   threading.Thread(target=lambda: done.append(len(list(concurrent.futures.as_completed(futures, 30)))))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert done == [100] * 3
+
+
+def test_a_future_is_told_apart_from_its_neighbours(executor):
+    """They share a condition, not a state: one is cancelled, one fails, one is waited for with a time limit."""
+    slow = executor.submit(children.sleep, 0.5)
+    failing, good = executor.submit(children.fail, 1), executor.submit(children.square, 4)
+    with pytest.raises(concurrent.futures.TimeoutError):
+        slow.result(0.01)
+    with pytest.raises(ValueError):
+        failing.result(10)
+    assert isinstance(failing.exception(), ValueError) and good.exception(10) is None and good.result() == 16
+    assert not slow.done() and slow.result(10) == 0.5 and slow.done() and not slow.cancel()
+    assert 'finished' in repr(good)
+    seen = []
+    good.add_done_callback(seen.append)  # done already: at once
+    good.add_done_callback(lambda future: seen.append(2))
+    assert seen == [good, 2]
