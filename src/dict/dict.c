@@ -27,6 +27,12 @@ int dict_create(skep_hive *hive, enum block_kind kind, const char *name, uint64_
         struct object *object;
         uint64_t cells, slots;
         int result = name ? name_check(name) : 0;
+        if (result == 0 && hive->remote) {
+                result = object_create_remote(hive, kind, name, &REMOTE_INTEGER(capacity), 1, &object);
+                if (result == 0)
+                        *ret_dict = (skep_dict *)object;
+                return result;
+        }
         if (result == 0)
                 result = table_sizes(capacity, &cells, &slots);
         if (result == 0)
@@ -57,7 +63,7 @@ OBJECT_FUNCTIONS(dict, BLOCK_DICT)
 
 skep_hive *skep_dict_hive(const skep_dict *dict)
 {
-        return dict->base.hive;
+        return dict->base.hive->remote ? dict->base.hive->remote->hive : dict->base.hive;
 }
 
 /* --- kind ----------------------------------------------------------------------------------------------------------------------------- */

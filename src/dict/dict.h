@@ -4,6 +4,7 @@
 #define DICT_DICT_H
 
 #include "claim/object.h"
+#include "item/remote.h"
 #include "item/store.h"
 
 #include <skep/dict.h>
@@ -36,6 +37,14 @@ static inline struct shm_dict *dict_shared(const struct skep_dict *dict)
 
 /* Of kind DICT or NAMESPACE. @return as skep_dict_create() */
 int dict_create(skep_hive *hive, enum block_kind kind, const char *name, uint64_t capacity, skep_dict **ret_dict);
+
+/* Of another machine. @return as item_simple() */
+#define DICT_FAR(dict) __builtin_expect(object_is_remote(&(dict)->base), 0)
+static inline int dict_far(const skep_dict *dict, uint32_t method, int64_t integer, const struct skep_item *key, const struct skep_item *value,
+                           int64_t *ret_result, struct skep_item *ret_item)
+{
+        return item_simple(&dict->base, method, skep_nowait(), &integer, 1, key, value, ret_result, ret_item);
+}
 
 /* A key on its way to a table. */
 struct dict_key {

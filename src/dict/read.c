@@ -32,6 +32,8 @@ int skep_dict_get(skep_dict *dict, const struct skep_item *item, struct skep_ite
         struct skep_agent *agent;
         struct dict_key key;
         int result = object_self(&dict->base, &agent);
+        if (result < 0 && object_is_remote(&dict->base))
+                return dict_far(dict, REMOTE_DICT_GET, ret_value != NULL, item, NULL, (int64_t *)ret_version, ret_value);
         if (result == 0)
                 result = dict_key(dict, item, &key);
         return result < 0 ? result : look_up(dict, agent, &key, ret_value, ret_version);
@@ -48,7 +50,7 @@ int skep_dict_length(skep_dict *dict, uint64_t *ret_count)
         struct skep_agent *agent;
         int result = object_self(&dict->base, &agent);
         if (result < 0)
-                return result;
+                return DICT_FAR(dict) ? dict_far(dict, REMOTE_DICT_LENGTH, 0, NULL, NULL, (int64_t *)ret_count, NULL) : result;
         const struct shm_table *table = store_read(agent, &dict->store);
         if (!table)
                 return -EBADMSG;
@@ -81,11 +83,40 @@ static int take_entry(struct skep_agent *agent, const struct shm_keyed_cell *cel
         return result;
 }
 
+static int snapshot_far(skep_dict *dict, uint32_t flags, struct skep_dict_entry **ret_entries, uint64_t *ret_count)
+{
+        struct item_call call = {.object = &dict->base, .method = REMOTE_DICT_SNAPSHOT, .integers = (const int64_t[]){flags}, .integer_count = 1};
+        int result = item_call(&call);
+        uint64_t most = (uint64_t)(call.end - call.at) / (3 * ITEM_HEAD_BYTES), count = 0;
+        struct skep_dict_entry *entries = result < 0 ? NULL : calloc(most + 1, sizeof *entries);
+        if (result == 0 && !entries)
+                result = -ENOMEM;
+        for (; result == 0 && call.at < call.end && count < most; count++) {
+                struct skep_item version = skep_item_none();
+                result = item_call_next(&call, &entries[count].key);
+                if (result == 0)
+                        result = item_call_next(&call, &entries[count].value);
+                if (result == 0)
+                        result = item_call_next(&call, &version);
+                entries[count].version = (uint64_t)version.integer;
+        }
+        free(call.run);
+        if (result < 0) {
+                skep_dict_entries_free(entries, count);
+                return result;
+        }
+        *ret_entries = entries;
+        *ret_count = count;
+        return 0;
+}
+
 int skep_dict_snapshot(skep_dict *dict, uint32_t flags, struct skep_dict_entry **ret_entries, uint64_t *ret_count)
 {
         struct skep_agent *agent;
         struct shm_table *table;
         uint64_t count = 0;
+        if (DICT_FAR(dict))
+                return snapshot_far(dict, flags, ret_entries, ret_count);
         int result = flags & ~SKEP_DICT_KEYS ? -EINVAL : dict_lock(dict, &agent, &table);
         if (result < 0)
                 return result;
@@ -148,6 +179,9 @@ int skep_dict_wait(skep_dict *dict, const struct skep_item *item, uint64_t versi
         struct skep_agent *agent;
         struct dict_key key;
         int result = object_self(&dict->base, &agent), waited = 0;
+        if (result < 0 && object_is_remote(&dict->base))
+                return item_simple(&dict->base, REMOTE_DICT_WAIT, deadline, (const int64_t[]){(int64_t)version}, 1, item, NULL, (int64_t *)ret_version,
+                                   ret_value);
         if (result == 0)
                 result = dict_key(dict, item, &key);
         if (result == 0)

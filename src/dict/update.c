@@ -151,6 +151,22 @@ static int update(struct skep_agent *agent, const struct skep_dict *dict, struct
         return result;
 }
 
+static int update_far(skep_dict *dict, const struct skep_dict_entry *entries, uint64_t count)
+{
+        struct skep_item *items = calloc(count, 2 * sizeof *items);
+        if (!items)
+                return -ENOMEM;
+        for (uint64_t i = 0; i < count; i++) {
+                items[2 * i] = entries[i].key;
+                items[2 * i + 1] = entries[i].value;
+        }
+        struct item_call call = {.object = &dict->base, .method = REMOTE_DICT_UPDATE, .items = items, .item_count = 2 * count};
+        int result = item_call(&call);
+        free(call.run);
+        free(items);
+        return result;
+}
+
 int skep_dict_update(skep_dict *dict, const struct skep_dict_entry *entries, uint64_t count)
 {
         struct skep_agent *agent;
@@ -158,6 +174,8 @@ int skep_dict_update(skep_dict *dict, const struct skep_dict_entry *entries, uin
         uint64_t ready = 0;
         if (count <= 1)
                 return count ? skep_dict_set(dict, &entries->key, &entries->value) : 0;
+        if (DICT_FAR(dict))
+                return update_far(dict, entries, count);
         int result = object_self(&dict->base, &agent);
         if (result < 0)
                 return result;

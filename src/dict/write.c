@@ -19,6 +19,7 @@
 #include "dict/dict.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 int dict_lock(const struct skep_dict *dict, struct skep_agent **ret_agent, struct shm_table **ret_table)
 {
@@ -133,6 +134,9 @@ static int set(skep_dict *dict, const struct skep_item *item, const struct skep_
         struct shm_table *table;
         struct item_draft draft;
         struct dict_key key;
+        if (DICT_FAR(dict))
+                return dict_far(dict, when == IF_ABSENT ? REMOTE_DICT_SETDEFAULT : when == IF_VERSION ? REMOTE_DICT_SET_IF : REMOTE_DICT_SET, (int64_t)version,
+                                item, value, (int64_t *)ret_version, ret_value);
         int result = dict_key(dict, item, &key);
         if (result == 0)
                 result = object_self(&dict->base, &agent);
@@ -204,6 +208,8 @@ int skep_dict_add(skep_dict *dict, const struct skep_item *item, const struct sk
         struct item_draft draft;
         struct dict_key key;
         struct skep_item before = skep_item_integer(0), sum;
+        if (DICT_FAR(dict))
+                return dict_far(dict, REMOTE_DICT_ADD, flags, item, operand, NULL, ret_sum);
         int result = flags & ~SKEP_DICT_MISSING_IS_ZERO ? -EINVAL : !is_number(operand) ? -EPROTOTYPE : dict_key(dict, item, &key);
         if (result == 0)
                 result = dict_lock(dict, &agent, &table);
@@ -230,6 +236,9 @@ static int take_out(skep_dict *dict, const struct skep_item *item, const uint64_
         struct skep_agent *agent;
         struct shm_table *table;
         struct dict_key key;
+        if (DICT_FAR(dict))
+                return dict_far(dict, ret_value ? REMOTE_DICT_POP : version ? REMOTE_DICT_DELETE_IF : REMOTE_DICT_DELETE, version ? (int64_t)*version : 0, item,
+                                NULL, NULL, ret_value);
         int result = dict_key(dict, item, &key);
         if (result == 0)
                 result = dict_lock(dict, &agent, &table);
@@ -260,11 +269,25 @@ int skep_dict_pop(skep_dict *dict, const struct skep_item *key, struct skep_item
         return take_out(dict, key, NULL, ret_value);
 }
 
+static int popitem_far(skep_dict *dict, struct skep_item *ret_key, struct skep_item *ret_value)
+{
+        struct item_call call = {.object = &dict->base, .method = REMOTE_DICT_POPITEM};
+        int result = item_call(&call);
+        if (result == 0)
+                result = item_call_next(&call, ret_key);
+        if (result == 0 && (result = item_call_next(&call, ret_value)) < 0)
+                skep_item_clear(ret_key);
+        free(call.run);
+        return result;
+}
+
 int skep_dict_popitem(skep_dict *dict, struct skep_item *ret_key, struct skep_item *ret_value)
 {
         struct skep_agent *agent;
         struct shm_table *table;
         struct skep_item key, value;
+        if (DICT_FAR(dict))
+                return popitem_far(dict, ret_key, ret_value);
         int result = dict_lock(dict, &agent, &table);
         if (result < 0)
                 return result;
@@ -286,6 +309,8 @@ int skep_dict_clear(skep_dict *dict)
         struct skep_agent *agent;
         struct shm_table *table, *fresh;
         uint64_t cells, slots;
+        if (DICT_FAR(dict))
+                return dict_far(dict, REMOTE_DICT_CLEAR, 0, NULL, NULL, NULL, NULL);
         int result = dict_lock(dict, &agent, &table);
         if (result < 0)
                 return result;

@@ -73,6 +73,37 @@ enum remote_method {
         REMOTE_VALUE_I64,      /* enum remote_operation, index, operand, expected -> before */
         REMOTE_VALUE_F64,      /* the same with the bits of doubles */
         REMOTE_VALUE_WAIT,     /* index; raw: the item as seen */
+
+        /* Containers: raw are items, there and back (item/remote.h). */
+        REMOTE_DICT_GET = 112, /* wanted; key -> version; value */
+        REMOTE_DICT_LENGTH,    /* -> how many */
+        REMOTE_DICT_SNAPSHOT,  /* flags -> how many; key, value, version ... */
+        REMOTE_DICT_WAIT,      /* version; key -> version; value */
+        REMOTE_DICT_SET,       /* key, value */
+        REMOTE_DICT_SET_IF,    /* version; key, value -> version */
+        REMOTE_DICT_SETDEFAULT, /* key, value; value */
+        REMOTE_DICT_ADD,       /* flags; key, operand; sum */
+        REMOTE_DICT_DELETE,    /* key */
+        REMOTE_DICT_DELETE_IF, /* version; key */
+        REMOTE_DICT_POP,       /* key; value */
+        REMOTE_DICT_POPITEM,   /* ; key, value */
+        REMOTE_DICT_UPDATE,    /* key, value ... */
+        REMOTE_DICT_CLEAR,
+
+        REMOTE_LIST_LENGTH = 136, /* -> length */
+        REMOTE_LIST_GET,       /* index -> version; item */
+        REMOTE_LIST_GET_SLICE, /* start, stop, step -> how many; item, version ... */
+        REMOTE_LIST_VERSION,   /* -> version */
+        REMOTE_LIST_WAIT,      /* version */
+        REMOTE_LIST_SET,       /* index, whether if, version; item */
+        REMOTE_LIST_ADD,       /* index; operand; sum */
+        REMOTE_LIST_APPEND,    /* item */
+        REMOTE_LIST_REPEAT,    /* times */
+        REMOTE_LIST_POP,       /* index, whether if, version, wanted; item */
+        REMOTE_LIST_SET_SLICE, /* start, stop, step; items -> length */
+        REMOTE_LIST_DELETE_SLICE, /* start, stop, step */
+        REMOTE_LIST_REVERSE,
+        REMOTE_LIST_PERMUTE,   /* version, order ... as items */
         REMOTE_METHOD_END = 160,
 };
 

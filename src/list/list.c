@@ -64,6 +64,12 @@ int skep_list_create(skep_hive *hive, const struct skep_list_options *given, ske
         struct skep_agent *agent;
         struct object *object;
         int result = options_copy(&options, sizeof options, given);
+        if (result == 0 && hive->remote) {
+                result = object_create_remote(hive, BLOCK_LIST, options.name, &REMOTE_INTEGER(options.capacity), 1, &object);
+                if (result == 0)
+                        *ret_list = (skep_list *)object;
+                return result;
+        }
         if (result == 0 && options.name)
                 result = name_check(options.name);
         if (result == 0)
@@ -85,7 +91,7 @@ OBJECT_FUNCTIONS(list, BLOCK_LIST)
 
 skep_hive *skep_list_hive(const skep_list *list)
 {
-        return list->base.hive;
+        return list->base.hive->remote ? list->base.hive->remote->hive : list->base.hive;
 }
 
 /* --- slices ------------------------------------------------------------------------------------------------------------------------ */

@@ -4,6 +4,7 @@
 #define LIST_LIST_H
 
 #include "claim/object.h"
+#include "item/remote.h"
 #include "item/store.h"
 
 #include <skep/list.h>
@@ -24,6 +25,13 @@ struct skep_list {
 static inline int list_self(const skep_list *list, struct skep_agent **ret_agent)
 {
         return object_self(&list->base, ret_agent);
+}
+
+/* Of another machine. */
+static inline int list_far(const skep_list *list, uint32_t method, const int64_t *integers, uint32_t count, const struct skep_item *item, int64_t *ret_result,
+                           struct skep_item *ret_item)
+{
+        return item_simple(&list->base, method, skep_nowait(), integers, count, item, NULL, ret_result, ret_item);
 }
 
 static inline struct shm_cell *list_cell(const struct shm_table *table, uint64_t index)

@@ -93,12 +93,26 @@ static int replace_scattered(struct skep_agent *agent, const struct store *store
         return result;
 }
 
+static int set_slice_far(skep_list *list, struct skep_slice slice, const struct skep_item *items, uint64_t count, uint64_t *ret_length)
+{
+        const int64_t integers[] = {slice.start, slice.stop, slice.step};
+        struct item_call call = {.object = &list->base, .method = REMOTE_LIST_SET_SLICE, .integers = integers, .integer_count = 3,
+                                 .items = items, .item_count = count};
+        int result = item_call(&call);
+        if (ret_length && call.result_count)
+                *ret_length = (uint64_t)call.results[0];
+        free(call.run);
+        return result;
+}
+
 int skep_list_set_slice(skep_list *list, struct skep_slice slice, const struct skep_item *items, uint64_t count, uint64_t *ret_length)
 {
         struct skep_agent *agent;
         struct item_draft *drafts;
         const struct store *store = &list->store;
         int result = list_self(list, &agent);
+        if (result < 0 && object_is_remote(&list->base))
+                return set_slice_far(list, slice, items, count, ret_length);
         if (result == 0)
                 result = list_prepare(agent, items, count, &drafts);
         if (result < 0)
@@ -130,6 +144,8 @@ int skep_list_delete_slice(skep_list *list, struct skep_slice slice)
         struct skep_agent *agent;
         const struct store *store = &list->store;
         int result = list_self(list, &agent);
+        if (result < 0 && object_is_remote(&list->base))
+                return list_far(list, REMOTE_LIST_DELETE_SLICE, (const int64_t[]){slice.start, slice.stop, slice.step}, 3, NULL, NULL, NULL);
         if (result == 0)
                 result = store_lock(agent, store);
         if (result < 0)
@@ -155,6 +171,8 @@ int skep_list_reverse(skep_list *list)
 {
         struct skep_agent *agent;
         int result = list_self(list, &agent);
+        if (result < 0 && object_is_remote(&list->base))
+                return list_far(list, REMOTE_LIST_REVERSE, NULL, 0, NULL, NULL, NULL);
         if (result == 0)
                 result = store_lock(agent, &list->store);
         if (result < 0)
@@ -190,12 +208,30 @@ static bool is_unchanged(const struct shm_table *table, const struct skep_list_e
         return same;
 }
 
+static int permute_far(skep_list *list, const struct skep_list_entry *entries, const uint64_t *order, uint64_t count)
+{
+        struct skep_item *items = calloc(2 * count + 1, sizeof *items);
+        if (!items)
+                return -ENOMEM;
+        for (uint64_t i = 0; i < count; i++) {
+                items[2 * i] = skep_item_integer((int64_t)entries[i].version);
+                items[2 * i + 1] = skep_item_integer((int64_t)order[i]);
+        }
+        struct item_call call = {.object = &list->base, .method = REMOTE_LIST_PERMUTE, .items = items, .item_count = 2 * count};
+        int result = item_call(&call);
+        free(call.run);
+        free(items);
+        return result;
+}
+
 int skep_list_permute(skep_list *list, const struct skep_list_entry *entries, const uint64_t *order, uint64_t count)
 {
         struct skep_agent *agent;
         int result = check_permutation(order, count);
         if (result == 0)
                 result = list_self(list, &agent);
+        if (result < 0 && object_is_remote(&list->base))
+                return permute_far(list, entries, order, count);
         if (result == 0)
                 result = store_lock(agent, &list->store);
         if (result < 0)

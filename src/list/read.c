@@ -14,6 +14,8 @@ int skep_list_length(skep_list *list, uint64_t *ret_length)
 {
         struct skep_agent *agent;
         int result = list_self(list, &agent);
+        if (result < 0 && object_is_remote(&list->base))
+                return list_far(list, REMOTE_LIST_LENGTH, NULL, 0, NULL, (int64_t *)ret_length, NULL);
         const struct shm_table *table = result < 0 ? NULL : store_read(agent, &list->store);
         if (!table)
                 return result < 0 ? result : -EBADMSG;
@@ -63,6 +65,8 @@ int skep_list_get(skep_list *list, int64_t index, struct skep_item *ret_item, ui
 {
         struct skep_agent *agent;
         int result = list_self(list, &agent);
+        if (result < 0 && object_is_remote(&list->base))
+                return list_far(list, REMOTE_LIST_GET, &index, 1, NULL, (int64_t *)ret_version, ret_item);
         if (result < 0)
                 return result;
         result = -EAGAIN;
@@ -170,11 +174,39 @@ static int locked_slice(struct skep_agent *agent, const skep_list *list, struct 
         return result;
 }
 
+static int slice_far(skep_list *list, struct skep_slice slice, struct skep_list_entry **ret_entries, uint64_t *ret_count)
+{
+        const int64_t integers[] = {slice.start, slice.stop, slice.step};
+        struct item_call call = {.object = &list->base, .method = REMOTE_LIST_GET_SLICE, .integers = integers, .integer_count = 3};
+        int result = item_call(&call);
+        uint64_t most = (uint64_t)(call.end - call.at) / (2 * ITEM_HEAD_BYTES), count = 0;
+        struct skep_list_entry *entries = result < 0 || !most ? NULL : calloc(most, sizeof *entries);
+        if (result == 0 && most && !entries)
+                result = -ENOMEM;
+        for (; result == 0 && call.at < call.end && count < most; count++) {
+                struct skep_item version = skep_item_none();
+                result = item_call_next(&call, &entries[count].item);
+                if (result == 0)
+                        result = item_call_next(&call, &version);
+                entries[count].version = (uint64_t)version.integer;
+        }
+        free(call.run);
+        if (result < 0) {
+                skep_list_entries_free(entries, count);
+                return result;
+        }
+        *ret_entries = entries;
+        *ret_count = count;
+        return 0;
+}
+
 int skep_list_get_slice(skep_list *list, struct skep_slice slice, struct skep_list_entry **ret_entries, uint64_t *ret_count)
 {
         struct skep_agent *agent;
         struct range range = {0};
         int result = list_self(list, &agent);
+        if (result < 0 && object_is_remote(&list->base))
+                return slice_far(list, slice, ret_entries, ret_count);
         if (result < 0)
                 return result;
         result = -EAGAIN;
@@ -224,6 +256,8 @@ int skep_list_version(skep_list *list, uint64_t *ret_version)
 {
         struct skep_agent *agent;
         int result = list_self(list, &agent);
+        if (result < 0 && object_is_remote(&list->base))
+                return list_far(list, REMOTE_LIST_VERSION, NULL, 0, NULL, (int64_t *)ret_version, NULL);
         if (result == 0)
                 result = store_lock(agent, &list->store);
         if (result < 0)
@@ -237,6 +271,8 @@ int skep_list_wait(skep_list *list, uint64_t version, skep_deadline deadline)
 {
         struct skep_agent *agent;
         int result = list_self(list, &agent);
+        if (result < 0 && object_is_remote(&list->base))
+                return item_simple(&list->base, REMOTE_LIST_WAIT, deadline, (const int64_t[]){(int64_t)version}, 1, NULL, NULL, NULL, NULL);
         while (result == 0) {
                 uint32_t key = store_wait_key(&list->store);
                 if (skep_load(&list->store.shared->version) != version)

@@ -119,6 +119,8 @@ int skep_list_append(skep_list *list, const struct skep_item *item)
         struct skep_agent *agent;
         struct item_draft draft;
         int result = list_self(list, &agent);
+        if (result < 0 && object_is_remote(&list->base))
+                return list_far(list, REMOTE_LIST_APPEND, NULL, 0, item, NULL, NULL);
         if (result == 0)
                 result = item_prepare(agent, item, &draft);
         if (result < 0)
@@ -145,6 +147,8 @@ int skep_list_repeat(skep_list *list, uint64_t times)
         struct item_draft *drafts = NULL;
         uint64_t count = 0, used = 0;
         int result = times ? list_self(list, &agent) : skep_list_clear(list);
+        if (times && result < 0 && object_is_remote(&list->base))
+                return list_far(list, REMOTE_LIST_REPEAT, (const int64_t[]){(int64_t)times}, 1, NULL, NULL, NULL);
         if (times < 2 || result < 0 || (result = store_lock(agent, &list->store)) < 0)
                 return result;
         const struct shm_table *table = store_table(&list->store);
@@ -177,6 +181,8 @@ static int set_if(skep_list *list, int64_t given, const uint64_t *version, const
         struct shm_table *table;
         uint64_t index;
         int result = list_self(list, &agent);
+        if (result < 0 && object_is_remote(&list->base))
+                return list_far(list, REMOTE_LIST_SET, (const int64_t[]){given, version != NULL, version ? (int64_t)*version : 0}, 3, item, NULL, NULL);
         if (result == 0)
                 result = item_prepare(agent, item, &draft);
         if (result < 0)
@@ -214,6 +220,9 @@ static int take_out(skep_list *list, int64_t given, const uint64_t *version, str
         struct skep_list_entry entry = {.item = skep_item_none()};
         uint64_t index;
         int result = list_self(list, &agent);
+        if (result < 0 && object_is_remote(&list->base))
+                return list_far(list, REMOTE_LIST_POP, (const int64_t[]){given, version != NULL, version ? (int64_t)*version : 0, ret_item != NULL}, 4, NULL,
+                                NULL, ret_item);
         if (result == 0)
                 result = lock_at(agent, list, given, &table, &index);
         if (result < 0)
@@ -303,6 +312,8 @@ int skep_list_add(skep_list *list, int64_t given, const struct skep_item *operan
         struct item_draft draft;
         uint64_t index;
         int result = list_self(list, &agent);
+        if (result < 0 && object_is_remote(&list->base))
+                return list_far(list, REMOTE_LIST_ADD, &given, 1, operand, NULL, ret_sum);
         if (result == 0)
                 result = lock_at(agent, list, given, &table, &index);
         if (result < 0)

@@ -548,15 +548,41 @@ static int value_wait(struct call *call, skep_deadline deadline)
         { \
                 skep_##noun##_unref(handle); \
         } \
-        static const struct served_kind noun##_kind = { \
-                #noun, noun##_open, noun##_attach, noun##_create, noun##_reference, noun##_unref, noun##_facts, \
+        noun##_STORAGE const struct served_kind noun##_kind = { \
+                #noun, noun##_MATES, noun##_open, noun##_attach, noun##_create, noun##_reference, noun##_unref, noun##_facts, \
         };
 
+/* Kinds whose handles have the same functions have the same of these. */
+#define queue_MATES "queue"
+#define lock_MATES "lock"
+#define rlock_MATES "rlock"
+#define semaphore_MATES "semaphore"
+#define event_MATES "event"
+#define barrier_MATES "barrier"
+#define condition_MATES "condition"
+#define value_MATES "value"
+#define dict_MATES "dict"
+#define namespace_MATES "dict"
+#define list_MATES "list"
+#define queue_STORAGE static
+#define lock_STORAGE static
+#define rlock_STORAGE static
+#define semaphore_STORAGE static
+#define event_STORAGE static
+#define barrier_STORAGE static
+#define condition_STORAGE static
+#define value_STORAGE static
+#define dict_STORAGE
+#define namespace_STORAGE static
+#define list_STORAGE
 #define lock_facts NULL
 #define rlock_facts NULL
 #define semaphore_facts NULL
 #define event_facts NULL
 #define condition_facts NULL
+#define dict_facts NULL
+#define namespace_facts NULL
+#define list_facts NULL
 
 static int queue_make(skep_hive *hive, const char *name, const struct call *call, skep_queue **ret_queue)
 {
@@ -661,9 +687,37 @@ SERVED(barrier)
 SERVED(condition)
 SERVED(value)
 
+static int dict_make(skep_hive *hive, const char *name, const struct call *call, skep_dict **ret_dict)
+{
+        return skep_dict_create(hive, SKEP_DICT_OPTIONS(.name = name, .capacity = (uint64_t)argument(call, 2)), ret_dict);
+}
+
+static int namespace_make(skep_hive *hive, const char *name, const struct call *call, skep_namespace **ret_namespace)
+{
+        (void)call;
+        return skep_namespace_create(hive, name, ret_namespace);
+}
+
+static int list_make(skep_hive *hive, const char *name, const struct call *call, skep_list **ret_list)
+{
+        return skep_list_create(hive, SKEP_LIST_OPTIONS(.name = name, .capacity = (uint64_t)argument(call, 2)), ret_list);
+}
+
+SERVED(dict)
+SERVED(namespace)
+SERVED(list)
+
 static const struct served_kind *const kinds[] = {
-        &queue_kind, &lock_kind, &rlock_kind, &semaphore_kind, &event_kind, &barrier_kind, &condition_kind, &value_kind,
+        &dict_kind, &namespace_kind, &list_kind, &queue_kind, &lock_kind, &rlock_kind, &semaphore_kind, &event_kind, &barrier_kind, &condition_kind, &value_kind,
 };
+
+const struct served_kind *served_kind_mate(const struct served_kind *kind)
+{
+        for (size_t i = 0; i < COUNT_OF(kinds); i++)
+                if (kinds[i] != kind && strcmp(kinds[i]->mates, kind->mates) == 0)
+                        return kinds[i];
+        return NULL;
+}
 
 const struct served_kind *served_kind_named(const void *name, size_t bytes)
 {
@@ -675,7 +729,7 @@ const struct served_kind *served_kind_named(const void *name, size_t bytes)
 
 /* --- the table ------------------------------------------------------------------------------------------------------------- */
 
-const struct method methods[REMOTE_METHOD_END] = {
+const struct method methods[REMOTE_DICT_GET] = {
         [REMOTE_HELLO] = {.run = hive_hello, .integers = 1},
         [REMOTE_CANCEL] = {.run = hive_cancel, .flags = METHOD_SILENT, .integers = 1},
         [REMOTE_THREAD_ENDS] = {.run = hive_thread_ends, .flags = METHOD_SILENT},

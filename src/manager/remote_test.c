@@ -449,6 +449,186 @@ START_TEST(an_interrupted_call_is_taken_back)
 }
 END_TEST
 
+static bool is_text(const struct skep_item *item, const char *text)
+{
+        size_t bytes;
+        const void *data = skep_item_data(item, &bytes);
+        return item->kind == SKEP_ITEM_TEXT && bytes == strlen(text) && memcmp(data, text, bytes) == 0;
+}
+
+static void *sets_later(void *dict)
+{
+        struct skep_item key = skep_item_text("late"), value = skep_item_integer(7);
+        usleep(20000);
+        ck_assert_int_eq(skep_dict_set(dict, &key, &value), 0);
+        return NULL;
+}
+
+START_TEST(a_dict_from_afar)
+{
+        static char big[50000];
+        skep_dict *dict, *same;
+        skep_namespace *space;
+        skep_array *array;
+        struct skep_item key = skep_item_text("k"), other = skep_item_integer(5), value, got;
+        struct skep_dict_entry *entries;
+        uint64_t version = 0, second = 0, count = 0;
+        ck_assert_int_eq(skep_dict_create(far, SKEP_DICT_OPTIONS(.name = "d"), &dict), 0);
+        ck_assert_ptr_eq(skep_dict_hive(dict), far);
+        ck_assert_int_eq(skep_dict_open(hive, "d", &same), 0);
+        ck_assert_int_eq(skep_dict_get(dict, &key, &got, NULL), -ENOENT);
+        value = skep_item_text("a value");
+        ck_assert_int_eq(skep_dict_set(dict, &key, &value), 0);
+        ck_assert_int_eq(skep_dict_get(same, &key, &got, NULL), 0);
+        ck_assert(is_text(&got, "a value"));
+        skep_item_clear(&got);
+        ck_assert_int_eq(skep_dict_get(dict, &key, &got, &version), 0);
+        ck_assert(is_text(&got, "a value"));
+        skep_item_clear(&got);
+        memset(big, 'x', sizeof big);
+        value = skep_item_bytes(big, sizeof big);
+        ck_assert_int_eq(skep_dict_set_if(dict, &key, version + 1, &value, &second), -EAGAIN);
+        ck_assert_int_eq(skep_dict_set_if(dict, &key, version, &value, &second), 0);
+        ck_assert_uint_ne(second, version);
+        ck_assert_int_eq(skep_dict_get(dict, &key, &got, &version), 0);
+        ck_assert_uint_eq(version, second);
+        ck_assert_uint_eq(got.bytes, sizeof big);
+        ck_assert_int_eq(memcmp(skep_item_data(&got, NULL), big, sizeof big), 0);
+        skep_item_clear(&got);
+        value = skep_item_float(1.5);
+        ck_assert_int_eq(skep_dict_setdefault(dict, &other, &value, &got), 0);
+        ck_assert_int_eq(skep_dict_setdefault(dict, &other, &value, &got), 1);
+        ck_assert(got.kind == SKEP_ITEM_FLOAT && got.real == 1.5);
+        value = skep_item_integer(2);
+        ck_assert_int_eq(skep_dict_add(dict, &other, &value, 0, &got), 0);
+        ck_assert(got.kind == SKEP_ITEM_FLOAT && got.real == 3.5);
+        ck_assert_int_eq(skep_dict_add(dict, &key, &value, 0, &got), -EPROTOTYPE);
+        ck_assert_int_eq(skep_dict_contains(dict, &key), 1);
+        ck_assert_int_eq(skep_dict_length(dict, &count), 0);
+        ck_assert_uint_eq(count, 2);
+        ck_assert_int_eq(skep_dict_snapshot(dict, 0, &entries, &count), 0);
+        ck_assert_uint_eq(count, 2);
+        ck_assert(is_text(&entries[0].key, "k") && entries[0].version == version && entries[1].value.real == 3.5);
+        skep_dict_entries_free(entries, count);
+        ck_assert_int_eq(skep_dict_pop(dict, &other, &got), 0);
+        ck_assert(got.real == 3.5);
+        ck_assert_int_eq(skep_dict_pop(dict, &other, &got), -ENOENT);
+        ck_assert_int_eq(skep_dict_delete_if(dict, &key, version + 1), -EAGAIN);
+        ck_assert_int_eq(skep_dict_delete(dict, &key), 0);
+        ck_assert_int_eq(skep_dict_delete(dict, &key), -ENOENT);
+        struct skep_dict_entry many[100];
+        for (int i = 0; i < 100; i++)
+                many[i] = (struct skep_dict_entry){skep_item_integer(i), skep_item_integer(i * i), 0};
+        ck_assert_int_eq(skep_dict_update(dict, many, 100), 0);
+        ck_assert_int_eq(skep_dict_popitem(dict, &got, &value), 0);
+        ck_assert(got.integer == 99 && value.integer == 99 * 99);
+        ck_assert_int_eq(skep_dict_clear(dict), 0);
+        ck_assert_int_eq(skep_dict_length(same, &count), 0);
+        ck_assert_uint_eq(count, 0);
+        ck_assert_int_eq(skep_dict_popitem(dict, &got, &value), -ENOENT);
+        /* waiting */
+        pthread_t thread;
+        struct skep_item late = skep_item_text("late");
+        ck_assert_int_eq(skep_dict_wait(dict, &late, 0, &got, NULL, SHORT), -ETIMEDOUT);
+        ck_assert_int_eq(pthread_create(&thread, NULL, sets_later, dict), 0);
+        ck_assert_int_eq(skep_dict_wait(dict, &late, 0, &got, &version, LONG), 0);
+        ck_assert_int_eq(got.integer, 7);
+        pthread_join(thread, NULL);
+        /* what does not travel */
+        ck_assert_int_eq(skep_array_create(hive, SKEP_ARRAY_OPTIONS(.element = SKEP_ELEMENT_U8), &array), 0);
+        value = skep_item_array(array);
+        ck_assert_int_eq(skep_dict_set(same, &key, &value), 0);
+        ck_assert_int_eq(skep_dict_get(dict, &key, &got, NULL), -ENOTSUP);
+        ck_assert_int_eq(skep_dict_pop(dict, &key, &got), -ENOTSUP);
+        ck_assert_int_eq(skep_dict_contains(dict, &key), 1);
+        ck_assert_int_eq(skep_dict_set(dict, &key, &value), -ENOTSUP);
+        value = skep_item_object(skep_dict_reference(dict));
+        ck_assert_int_eq(skep_dict_delete(dict, &key), 0);
+        skep_array_unref(array);
+        skep_dict_unref(dict);
+        skep_dict_unref(same);
+        ck_assert_int_eq(skep_hive_forget(far, "d"), 0);
+        ck_assert_int_eq(skep_namespace_create(far, "n", &space), 0);
+        value = skep_item_bool(true);
+        ck_assert_int_eq(skep_namespace_set(space, "flag", &value), 0);
+        ck_assert_int_eq(skep_hive_reconnect(far, LONG), 0);
+        ck_assert_int_eq(skep_namespace_get(space, "flag", &got), 0);
+        ck_assert(got.kind == SKEP_ITEM_BOOL && got.integer == 1);
+        ck_assert_int_eq(skep_namespace_delete(space, "flag"), 0);
+        ck_assert_int_eq(skep_dict_open(far, "n", &dict), -EPROTOTYPE);
+        skep_namespace_unref(space);
+        ck_assert_int_eq(skep_hive_forget(far, "n"), 0);
+}
+END_TEST
+
+static int by_integer(const struct skep_item *left, const struct skep_item *right, void *context)
+{
+        (void)context;
+        return (left->integer > right->integer) - (left->integer < right->integer);
+}
+
+START_TEST(a_list_from_afar)
+{
+        skep_list *list;
+        struct skep_item item, got, items[5];
+        struct skep_list_entry *entries;
+        uint64_t length = 0, index = 0, version = 0, other = 0;
+        ck_assert_int_eq(skep_list_create(far, NULL, &list), 0);
+        ck_assert_ptr_eq(skep_list_hive(list), far);
+        for (int64_t i = 0; i < 5; i++) {
+                items[i] = skep_item_integer((i * 3 + 1) % 5); /* 1 4 2 0 3 */
+                ck_assert_int_eq(skep_list_append(list, &items[i]), 0);
+        }
+        ck_assert_int_eq(skep_list_length(list, &length), 0);
+        ck_assert_uint_eq(length, 5);
+        ck_assert_int_eq(skep_list_get(list, -1, &got, &version), 0);
+        ck_assert_int_eq(got.integer, 3);
+        ck_assert_int_eq(skep_list_get(list, 5, &got, NULL), -ERANGE);
+        item = skep_item_text("a text that is too long to lie in its cell");
+        ck_assert_int_eq(skep_list_set_if(list, -1, version + 1, &item), -EAGAIN);
+        ck_assert_int_eq(skep_list_set(list, -1, &item), 0);
+        ck_assert_int_eq(skep_list_get(list, 4, &got, NULL), 0);
+        ck_assert(is_text(&got, "a text that is too long to lie in its cell"));
+        skep_item_clear(&got);
+        ck_assert_int_eq(skep_list_index(list, &item, 0, INT64_MAX, &index), 0);
+        ck_assert_uint_eq(index, 4);
+        ck_assert_int_eq(skep_list_remove(list, &item), 0);
+        item = skep_item_integer(10);
+        ck_assert_int_eq(skep_list_add(list, 0, &item, &got), 0);
+        ck_assert_int_eq(got.integer, 11);
+        ck_assert_int_eq(skep_list_insert(list, 1, &item), 0); /* 11 10 4 2 0 */
+        ck_assert_int_eq(skep_list_sort(list, by_integer, NULL), 0); /* 0 2 4 10 11 */
+        ck_assert_int_eq(skep_list_reverse(list), 0);
+        ck_assert_int_eq(skep_list_get_slice(list, (struct skep_slice){0, INT64_MAX, 2}, &entries, &length), 0);
+        ck_assert_uint_eq(length, 3);
+        ck_assert(entries[0].item.integer == 11 && entries[1].item.integer == 4 && entries[2].item.integer == 0);
+        skep_list_entries_free(entries, length);
+        ck_assert_int_eq(skep_list_pop(list, 1, &got), 0);
+        ck_assert_int_eq(got.integer, 10);
+        ck_assert_int_eq(skep_list_pop(list, 0, NULL), 0); /* 4 2 0 */
+        ck_assert_int_eq(skep_list_set_slice(list, (struct skep_slice){0, 2, 1}, items, 5, &length), 0);
+        ck_assert_int_eq(skep_list_set_slice(list, (struct skep_slice){0, 4, 2}, items, 5, &length), -ERANGE);
+        ck_assert_uint_eq(length, 2);
+        ck_assert_int_eq(skep_list_extend(list, items, 2), 0); /* 1 4 2 0 3 0 1 4 */
+        item = skep_item_integer(4);
+        ck_assert_int_eq(skep_list_count(list, &item, &length), 0);
+        ck_assert_uint_eq(length, 2);
+        ck_assert_int_eq(skep_list_repeat(list, 2), 0);
+        ck_assert_int_eq(skep_list_length(list, &length), 0);
+        ck_assert_uint_eq(length, 16);
+        ck_assert_int_eq(skep_list_version(list, &version), 0);
+        ck_assert_int_eq(skep_list_wait(list, version, SHORT), -ETIMEDOUT);
+        ck_assert_int_eq(skep_list_delete_slice(list, (struct skep_slice){1, INT64_MAX, 1}), 0);
+        ck_assert_int_eq(skep_list_wait(list, version, LONG), 0);
+        ck_assert_int_eq(skep_list_get(list, 0, &got, &other), 0);
+        ck_assert_int_eq(skep_list_delete_if(list, 0, other), 0);
+        ck_assert_int_eq(skep_list_clear(list), 0);
+        ck_assert_int_eq(skep_list_get_slice(list, SKEP_SLICE_ALL, &entries, &length), 0);
+        ck_assert_uint_eq(length, 0);
+        skep_list_unref(list);
+}
+END_TEST
+
 struct meeting {
         skep_barrier *barrier;
         skep_condition *condition;
@@ -773,6 +953,8 @@ int main(void)
         tcase_add_test(tests, a_client_killed_in_the_middle_of_a_get);
         tcase_add_test(tests, an_interrupted_call_is_taken_back);
         tcase_add_test(tests, everything_that_waits);
+        tcase_add_test(tests, a_dict_from_afar);
+        tcase_add_test(tests, a_list_from_afar);
         tcase_add_test(tests, tasks_and_dead_letters_from_afar);
         tcase_add_test(tests, names_and_what_is_not_offered);
         tcase_add_test(tests, a_broken_connection_and_the_next_one);

@@ -290,13 +290,18 @@ int call_find(struct call *call, const struct served_kind *kind, skep_block refe
         if (!object) { /* of a connection before this one */
                 void *handle;
                 int result = kind->attach(server->hive, reference, &handle);
+                const struct served_kind *mate = result == -EPROTOTYPE ? served_kind_mate(kind) : NULL;
+                if (mate) {
+                        kind = mate;
+                        result = kind->attach(server->hive, reference, &handle);
+                }
                 if (result == 0)
                         result = call_serve(call, kind, handle, &reference);
                 if (result < 0)
                         return result;
                 object = *served_place(server, reference);
         }
-        if (object->kind != kind)
+        if (strcmp(object->kind->mates, kind->mates) != 0)
                 return -EPROTOTYPE;
         call->object = object;
         *ret_handle = object->handle;
@@ -373,7 +378,7 @@ static struct call *call_new(struct session *session)
 static void call_free(struct call *call, bool taken)
 {
         struct session *session = call->session;
-        if (call->has_loan && methods[call->request.method].flags & METHOD_LENDS) {
+        if (call->has_loan && method_of(call->request.method)->flags & METHOD_LENDS) {
                 if (taken)
                         skep_queue_give_back(&call->loan);
                 else
@@ -493,7 +498,7 @@ static int session_flush(struct session *session)
 static void call_answer(struct call *call)
 {
         struct session *session = call->session;
-        const struct method *method = &methods[call->request.method];
+        const struct method *method = method_of(call->request.method);
         bool lends = method->flags & METHOD_LENDS && call->has_loan && call->result >= 0 && session->state == SESSION_OPEN;
         bool wanted = session->state == SESSION_OPEN && call->request.id && !(method->flags & METHOD_SILENT);
         call->place = lends ? PLACE_LENT : PLACE_NONE;
@@ -526,7 +531,7 @@ static int call_run(struct call *call, skep_deadline deadline)
 {
         struct skep_agent *before = call->worn ? agent_wear(call->worn->agent) : NULL;
         call->result_count = 0;
-        int result = methods[call->request.method].run(call, deadline);
+        int result = method_of(call->request.method)->run(call, deadline);
         if (call->worn)
                 (void)agent_wear(before);
         return result;
@@ -718,7 +723,7 @@ static void park_leave(struct call *call)
 
 static int call_begin(struct call *call)
 {
-        const struct method *method = &methods[call->request.method];
+        const struct method *method = method_of(call->request.method);
         struct session *session = call->session;
         if (!method->run)
                 return -ENOTSUP;
@@ -743,7 +748,7 @@ static int call_begin(struct call *call)
 /* All of it is there. */
 static void call_try(struct call *call)
 {
-        const struct method *method = &methods[call->request.method];
+        const struct method *method = method_of(call->request.method);
         bool may_wait = call->deadline.monotonic_ns != 0;
         int result = call->result;
         if (result == 0 && !(method->flags & METHOD_STRAIGHT && may_wait))
@@ -780,7 +785,7 @@ static int request_begins(void *context, const uint8_t *envelope, size_t bytes, 
         memcpy(call->envelope, envelope, bytes);
         if (wire_parse_request(call->envelope, bytes, &call->request) < 0 || (!session->said_hello && call->request.method != REMOTE_HELLO))
                 return -EPROTO;
-        const struct method *method = &methods[call->request.method];
+        const struct method *method = method_of(call->request.method);
         int64_t timeout = call->request.timeout_ns;
         call->deadline = timeout < 0 ? skep_forever() : timeout ? skep_within_ns(timeout) : skep_nowait();
         call->raw_bytes = raw_bytes;

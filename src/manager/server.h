@@ -8,6 +8,7 @@
 
 struct session;
 struct served;
+struct served_kind;
 
 /* A request on its way to its reply. */
 struct call {
@@ -61,11 +62,18 @@ struct method {
         uint32_t flags;
         uint8_t integers;           /* at least so many arguments, all integers or, where the method says so, bytes */
 };
-extern const struct method methods[REMOTE_METHOD_END];
+extern const struct method methods[REMOTE_DICT_GET];
+extern const struct method container_methods[REMOTE_METHOD_END - REMOTE_DICT_GET];
+extern const struct served_kind dict_kind, list_kind;
+static inline const struct method *method_of(uint32_t number)
+{
+        return number < REMOTE_DICT_GET ? &methods[number] : &container_methods[number - REMOTE_DICT_GET];
+}
 
 /* What can be served. */
 struct served_kind {
         const char *name;
+        const char *mates; /* one text for kinds whose handles have the same functions */
         int (*open)(skep_hive *hive, const char *name, void **ret_handle);
         int (*attach)(skep_hive *hive, skep_block reference, void **ret_handle);
         int (*create)(skep_hive *hive, const char *name, const struct call *call, void **ret_handle); /* options: arguments from 2 on */
@@ -73,6 +81,8 @@ struct served_kind {
         void (*unref)(void *handle);
         uint32_t (*facts)(const void *handle, int64_t *facts); /* @return how many */
 };
+/* Another one whose handles have the same functions; NULL: none. */
+const struct served_kind *served_kind_mate(const struct served_kind *kind);
 const struct served_kind *served_kind_named(const void *name, size_t bytes);
 
 /* server.c: what some methods need of the loop. */
