@@ -33,11 +33,13 @@ def numpy_include():
 def network():
     """Macros and flags for connections and remote hives; none where a header is missing: these then raise NotImplementedError."""
     flags = {"macros": [], "cflags": [], "libs": []}
-    for names in (("libssl",),):
+    for names, links in ((("libssl",), False), (("libuv",), True), (("msgpack-c", "msgpack"), False)):  # OpenSSL is loaded when first used
         for name in names:
             found = subprocess.run(["pkg-config", "--cflags", name], capture_output=True, text=True, check=False) if which("pkg-config") else None
             if found and found.returncode == 0:
                 flags["cflags"] += found.stdout.split()
+                if links:
+                    flags["libs"] += subprocess.run(["pkg-config", "--libs", name], capture_output=True, text=True, check=True).stdout.split()
                 break
         else:
             print(f"skep: pkg-config does not find {' or '.join(names)}: built without the network part", file=sys.stderr)

@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
-C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "hive", "pool"]
+C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "hive", "pool", "remote"]
 PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync", "python_start", "python_pool", "python_table"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
@@ -50,6 +50,9 @@ TARGETS = [
     ("condition there and back", "", "times", 1.15, "bare futex"),
     ("barrier of 2", "", "times", 1.3, "two futex wake-ups"),
     ("fetch_add", "", "times", 1.0, "bare atomic"),
+    ("remote dict get", "", "times", 1.3, "bare TLS echo"),
+    ("remote puts, pipelined", "", "min", 100, None),
+    ("remote put of an array", "48 MiB", "share", 0.7, "bare TLS"),
     ("attach", "", "max", 100, "bare mmap"),
     ("fork", "1000 arrays", "more", 1000, "plain fork"),
     ("pool primes", "2000 tasks", "faster", 1.95, "one process"),

@@ -17,12 +17,16 @@ enum cli_exit { CLI_OK = 0, CLI_PROBLEM = 1, CLI_USAGE = 2 };
 struct cli_arguments {
         const char *name; /* of a hive; NULL: none given */
         bool json;
+        const char *listen[8]; /* `serve`: addresses */
+        unsigned listen_count;
+        const char *authkey_file; /* `serve`; NULL: no key, unix sockets of the same user only */
         bool left; /* `reap`: also what was left to hives */
 };
 
 enum cli_exit cli_ls(const struct cli_arguments *arguments);
 enum cli_exit cli_verify(const struct cli_arguments *arguments);
 enum cli_exit cli_reap(const struct cli_arguments *arguments);
+enum cli_exit cli_serve(const struct cli_arguments *arguments);
 enum cli_exit cli_rm(const struct cli_arguments *arguments);
 
 /* Say on stderr what failed with this hive and what to do about it. @return the exit code */

@@ -34,6 +34,13 @@ static const struct argp_option reap_options[] = {
         { 0 },
 };
 
+static const struct argp_option serve_options[] = {
+        { .name = "listen", .key = 'L', .arg = "ADDRESS", .doc = "tcp://HOST:PORT, tcp://[IPV6]:PORT, unix:PATH or unix:@NAME; may be given eight times" },
+        { .name = "authkey-file", .key = 'k', .arg = "FILE", .doc = "The key that clients must have, 1 to 4095 bytes" },
+        { .name = "plain", .key = 'p', .doc = "No key and no encryption: unix sockets only, clients of your own user only" },
+        { 0 },
+};
+
 static const struct argp_option no_options[] = { { 0 } };
 
 static const struct verb verbs[] = {
@@ -45,12 +52,16 @@ static const struct verb verbs[] = {
         { "reap", cli_reap, NAME_MAYBE, reap_options,
           "Recover what dead members of the hive NAME held. Blocked calls of the living do this themselves; here it is done at once. "
           "Without NAME remove the names of your shared memory that nobody uses, as whole programs that were killed leave them." },
+        { "serve", cli_serve, NAME_MAYBE, serve_options,
+          "Offer the objects of the hive NAME to other machines, encrypted, until SIGINT or SIGTERM. It is made if there is none; without NAME "
+          "the server has a hive of its own. Clients call skep_hive_connect(). Prints the addresses when it is ready." },
         { "rm", cli_rm, NAME_ALWAYS, no_options,
           "Remove the name of the hive NAME. Its memory goes with its last member; living members go on." },
 };
 
 struct command_line {
         const struct verb *verb;
+        bool plain;
         struct cli_arguments arguments;
 };
 
@@ -68,6 +79,17 @@ static error_t parse_verb_option(int key, char *argument, struct argp_state *sta
         case 'l':
                 line->arguments.left = true;
                 return 0;
+        case 'L':
+                if (line->arguments.listen_count == sizeof(line->arguments.listen) / sizeof(*line->arguments.listen))
+                        argp_error(state, "too many addresses");
+                line->arguments.listen[line->arguments.listen_count++] = argument;
+                return 0;
+        case 'k':
+                line->arguments.authkey_file = argument;
+                return 0;
+        case 'p':
+                line->plain = true;
+                return 0;
         case ARGP_KEY_ARG:
                 if (state->arg_num || line->verb->name == NAME_NEVER)
                         argp_error(state, "too many arguments, beginning with '%s'", argument);
@@ -76,6 +98,10 @@ static error_t parse_verb_option(int key, char *argument, struct argp_state *sta
         case ARGP_KEY_END:
                 if (line->verb->name == NAME_ALWAYS && !line->arguments.name)
                         argp_error(state, "which hive? Give its NAME; `skep ls` lists them");
+                if (line->verb->run == cli_serve && !line->arguments.listen_count)
+                        argp_error(state, "where? Give --listen ADDRESS");
+                if (line->verb->run == cli_serve && line->plain == (line->arguments.authkey_file != NULL))
+                        argp_error(state, "either --authkey-file FILE, or --plain");
                 if (line->arguments.left && line->arguments.name)
                         argp_error(state, "--left goes without a NAME");
                 return 0;
@@ -135,6 +161,7 @@ static const struct argp command = {
                "  ls [NAME]      list hives, or what is in one\n"
                "  verify NAME    check a hive, change nothing\n"
                "  reap [NAME]    recover what dead members held, or remove names of shared memory that nobody uses\n"
+               "  serve [NAME]   offer a hive to other machines\n"
                "  rm NAME        remove the name of a hive\n"
                "\n"
                "`skep VERB --help` says more. Exit codes: 0 all is well, 1 a problem was found, 2 wrong usage.",
