@@ -85,6 +85,9 @@ fuzz: ## look for new inputs for FUZZ_SECONDS (60); what it finds is left in bui
 	@mkdir -p build-fuzz/corpus
 	@build-fuzz/tests/hive_fuzz -verbosity=0 -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=256 -artifact_prefix=build-fuzz/ \
 	        build-fuzz/corpus tests/fuzz/corpus/hive
+	@mkdir -p build-fuzz/corpus-wire
+	@build-fuzz/tests/wire_fuzz -verbosity=0 -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=512 -artifact_prefix=build-fuzz/ \
+	        build-fuzz/corpus-wire tests/fuzz/corpus/wire
 
 install: build ## PREFIX (/usr/local), DESTDIR; the Python package is installed by `pip install .`
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)

@@ -128,6 +128,61 @@ static PyObject *hive_open(PyObject *type, PyObject *name)
         return self;
 }
 
+struct connecting {
+        const char *address;
+        const struct skep_connection_options *options;
+        skep_hive *hive;
+};
+
+static int attempt_connect(void *pointer, skep_deadline deadline)
+{
+        struct connecting *connecting = pointer;
+
+        return skep_hive_connect(connecting->address, connecting->options, &connecting->hive, deadline);
+}
+
+PyDoc_STRVAR(connect_doc, "connect(address, authkey, timeout=None)\n--\n\n"
+                          "The hive of another machine.  authkey None: a unix socket of the same user, not encrypted.\n"
+                          "PermissionError: the keys differ.  ConnectionError: nobody listens there.  TimeoutError.");
+static PyObject *hive_connect(PyObject *type, PyObject *args, PyObject *kwargs)
+{
+        static char *keywords[] = {"address", "authkey", "timeout", NULL};
+        struct skep_connection_options options = {.options_bytes = sizeof(options)};
+        struct connecting connecting = {.options = &options};
+        struct patience patience;
+        PyObject *authkey, *timeout = NULL, *self;
+        Py_ssize_t bytes = 0;
+        char *key = NULL;
+        int result;
+
+        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO|O:connect", keywords, &connecting.address, &authkey, &timeout))
+                return NULL;
+        if (authkey != Py_None && PyBytes_AsStringAndSize(authkey, &key, &bytes) < 0)
+                return NULL;
+        options.authkey = key;
+        options.authkey_bytes = (size_t)bytes;
+        options.flags = key ? 0 : SKEP_CONNECTION_PLAIN;
+        if (patience_from(NULL, timeout, &patience) < 0)
+                return NULL;
+        self = hive_blank(type);
+        if (!self)
+                return NULL;
+        result = wait_without_gil(attempt_connect, &connecting, patience.deadline);
+        as_hive(self)->hive = connecting.hive;
+        if (result == WAIT_RAISED) {
+                Py_CLEAR(self);
+        } else if (result < 0) {
+                if (result == -EINVAL)
+                        PyErr_SetString(PyExc_ValueError, "an address is tcp://HOST:PORT, tcp://[IPV6]:PORT, unix:PATH or unix:@NAME, and a key has a byte or more");
+                else if (result == -ENOSYS)
+                        PyErr_SetString(PyExc_NotImplementedError, "skep was built without the network part, or OpenSSL is not installed");
+                else
+                        raise_result(as_hive(self)->state, result, NULL, 0);
+                Py_CLEAR(self);
+        }
+        return self;
+}
+
 PyDoc_STRVAR(close_doc, "close()\n--\n\n"
                         "Leave the hive, at the latest moment: when the last queue and array of this process that live in it are gone.");
 static PyObject *hive_close(PyObject *self, PyObject *unused)
@@ -276,6 +331,7 @@ static PyMethodDef hive_methods[] = {
         {"create", (PyCFunction)(void (*)(void))hive_create, METH_VARARGS | METH_KEYWORDS | METH_CLASS, create_doc},
         {"attach", hive_attach, METH_O | METH_CLASS, attach_doc},
         {"open", hive_open, METH_O | METH_CLASS, open_doc},
+        {"connect", (PyCFunction)(void (*)(void))hive_connect, METH_VARARGS | METH_KEYWORDS | METH_CLASS, connect_doc},
         {"close", hive_close, METH_NOARGS, close_doc},
         {"reap", hive_reap, METH_NOARGS, reap_doc},
         {"verify", hive_verify, METH_NOARGS, verify_doc},

@@ -51,6 +51,15 @@ class Hive(_core.Hive):
         """Join the hive behind a descriptor, which stays the caller's.  HiveError: it is none."""
         return super().attach(fd)._register()
 
+    @classmethod
+    def connect(cls, address, authkey=None, timeout=None):
+        """The hive of another machine, that `skep serve` or a skep_server offers: "tcp://host:port" or "unix:path".
+
+        Its queues, locks ... work from here; arrays that come from it are this process's own.  Without an authkey the server
+        must be of the same user, at a unix socket made with --plain.  PermissionError: the keys differ.
+        """
+        return super().connect(address, authkey, timeout)._register()
+
     def _register(self):
         self.identity = _identity_of(self.fd)
         # A process may join a hive twice; then objects are shared through the first membership.

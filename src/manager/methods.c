@@ -641,7 +641,8 @@ static uint32_t barrier_facts(const void *barrier, int64_t *facts)
 static int value_make(skep_hive *hive, const char *name, const struct call *call, skep_value **ret_value)
 {
         const struct remote_value *initial = call->request.count > 6 ? &call->request.arguments[6] : &REMOTE_NIL;
-        uint64_t element = (uint64_t)argument(call, 2), item = element ? skep_element_bytes((uint32_t)element) : (uint64_t)argument(call, 4), bytes;
+        uint64_t element = (uint64_t)argument(call, 2);
+        uint64_t item = element ? skep_element_bytes((uint32_t)element) : (uint64_t)argument(call, 4), bytes;
         uint64_t count = (uint64_t)argument(call, 5);
         if (element > UINT32_MAX || (uint64_t)argument(call, 3) > UINT32_MAX || !checked_mul(item, count ? count : 1, &bytes))
                 return -EINVAL;

@@ -251,7 +251,8 @@ START_TEST(arrays_travel)
         skep_array_unref(back);
         skep_array_unref(view);
         /* One without elements, one without dimensions. */
-        ck_assert_int_eq(skep_array_create(far, SKEP_ARRAY_OPTIONS(.element = SKEP_ELEMENT_U8, .dimension_count = 1, .shape = (const uint64_t[]){0}), &view), 0);
+        const uint64_t nothing[] = {0};
+        ck_assert_int_eq(skep_array_create(far, SKEP_ARRAY_OPTIONS(.element = SKEP_ELEMENT_U8, .dimension_count = 1, .shape = nothing), &view), 0);
         ck_assert_int_eq(skep_queue_put_array(queue, view, LONG), 0);
         skep_array_unref(view);
         ck_assert_int_eq(skep_queue_get(queue, NULL, 0, &(size_t){0}, LONG), -EPROTOTYPE);
