@@ -18,7 +18,8 @@
  * DEADLINE  is kept by the server; a call returns when its answer comes, or the connection is found broken.
  * INTERRUPT A call that the interrupt function ends is taken back at the server.  If it cannot be any more, an acquired lock is released, a message
  *           is put back; a put has happened all the same.
- * fork      The child has no connection: skep_hive_reconnect() gives it one, and its handles work.
+ * fork      The child has no connection: skep_hive_reconnect() gives it one, and its handles work.  As everywhere, a child of a process
+ *           whose other threads are in the middle of something (a server's, for one) had better be spawned.
  */
 #ifndef SKEP_REMOTE_H
 #define SKEP_REMOTE_H

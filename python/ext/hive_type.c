@@ -173,7 +173,8 @@ static PyObject *hive_connect(PyObject *type, PyObject *args, PyObject *kwargs)
                 Py_CLEAR(self);
         } else if (result < 0) {
                 if (result == -EINVAL)
-                        PyErr_SetString(PyExc_ValueError, "an address is tcp://HOST:PORT, tcp://[IPV6]:PORT, unix:PATH or unix:@NAME, and a key has a byte or more");
+                        PyErr_SetString(PyExc_ValueError, "an address is tcp://HOST:PORT, tcp://[IPV6]:PORT, unix:PATH or unix:@NAME, "
+                                                          "and a key has a byte or more");
                 else if (result == -ENOSYS)
                         PyErr_SetString(PyExc_NotImplementedError, "skep was built without the network part, or OpenSSL is not installed");
                 else

@@ -709,7 +709,8 @@ SERVED(namespace)
 SERVED(list)
 
 static const struct served_kind *const kinds[] = {
-        &dict_kind, &namespace_kind, &list_kind, &queue_kind, &lock_kind, &rlock_kind, &semaphore_kind, &event_kind, &barrier_kind, &condition_kind, &value_kind,
+        &queue_kind, &dict_kind,  &namespace_kind, &list_kind,    &value_kind, &lock_kind,
+        &rlock_kind, &event_kind, &semaphore_kind, &barrier_kind, &condition_kind,
 };
 
 const struct served_kind *served_kind_mate(const struct served_kind *kind)
