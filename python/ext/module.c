@@ -150,7 +150,7 @@ static PyMethodDef core_methods[] = {
         X(loads_keywords) X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base)                 \
         X(name_copy) X(reduce_array) X(reduce_array_shared) X(reduce_array_copied) X(recarray)                         \
         X(name_block) X(name_timeout) X(ndarray) X(numpy_asarray) X(numpy_copyto) X(memory_type) X(items_type)                \
-        X(channel_type) X(buffer_too_short) X(between_waits) X(board_type) X(secure_type)
+        X(channel_type) X(buffer_too_short) X(between_waits) X(board_type) X(delivery_type) X(secure_type)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
 {
@@ -220,6 +220,7 @@ static int core_exec(PyObject *module)
         NEED(hive_type, add_type(module, &hive_spec, "Hive"))
         NEED(array_type, add_type(module, &array_spec, "Array"))
         NEED(queue_type, add_type(module, &queue_spec, "Queue"))
+        NEED(delivery_type, add_type(module, &delivery_spec, "Delivery"))
         NEED(channel_type, add_type(module, &channel_spec, "Connection"))
         NEED(buffer_too_short, fetch("multiprocessing", "BufferTooShort"))
         NEED(sink_type, add_type(module, &sink_spec, NULL))

@@ -297,8 +297,18 @@ static PyGetSetDef memory_getset[] = {
         {NULL, NULL, NULL, NULL, NULL},
 };
 
+/* Not by a flag, which Python 3.9 does not have. */
+static PyObject *memory_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+        (void)args;
+        (void)kwargs;
+        PyErr_Format(PyExc_TypeError, "%s is made by create() and open()", type->tp_name);
+        return NULL;
+}
+
 static PyType_Slot memory_slots[] = {
         {Py_tp_doc, (void *)"A block of shared memory by name; memoryview(self) sees its bytes."},
+        {Py_tp_new, (void *)memory_new},
         {Py_tp_dealloc, (void *)memory_dealloc},
         {Py_tp_methods, memory_methods},
         {Py_tp_getset, memory_getset},
@@ -310,7 +320,7 @@ static PyType_Slot memory_slots[] = {
 PyType_Spec memory_spec = {
         .name = "skep._core.Memory",
         .basicsize = sizeof(struct memory_object),
-        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+        .flags = Py_TPFLAGS_DEFAULT,
         .slots = memory_slots,
 };
 

@@ -30,6 +30,7 @@ struct core_state {
         PyTypeObject *hive_type;
         PyTypeObject *array_type;
         PyTypeObject *queue_type;
+        PyTypeObject *delivery_type;
         PyTypeObject *channel_type;
         PyTypeObject *sink_type;
         PyTypeObject *board_type;
@@ -134,6 +135,7 @@ extern struct PyModuleDef core_module;
 extern PyType_Spec hive_spec;
 extern PyType_Spec array_spec;
 extern PyType_Spec queue_spec;
+extern PyType_Spec delivery_spec;
 extern PyType_Spec channel_spec;
 extern PyType_Spec sink_spec;
 extern PyType_Spec board_spec;

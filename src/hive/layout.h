@@ -196,6 +196,7 @@ enum block_kind {
         BLOCK_CHANNEL_END,
         BLOCK_SHARED_MEMORY,
         BLOCK_MAPPING,
+        BLOCK_DELIVERIES,
         BLOCK_KINDS = 32
 };
 

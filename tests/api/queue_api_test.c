@@ -32,11 +32,58 @@ START_TEST(one_of_two_queues_is_ready)
 }
 END_TEST
 
+START_TEST(join_waits_until_all_tasks_are_done)
+{
+        skep_hive *hive;
+        skep_queue *queue;
+        struct skep_loan loan;
+        ck_assert_int_eq(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 16u << 20), &hive), 0);
+        ck_assert_int_eq(skep_queue_create(hive, NULL, &queue), 0);
+        ck_assert_int_eq(skep_queue_put(queue, "x", 1, skep_nowait()), 0);
+        ck_assert_uint_eq(skep_queue_unfinished(queue), 1);
+        ck_assert_int_eq(skep_queue_borrow(queue, &loan, skep_nowait()), 0);
+        skep_queue_give_back(&loan);
+        ck_assert_int_eq(skep_queue_join(queue, skep_nowait()), -ETIMEDOUT);
+        ck_assert_int_eq(skep_queue_task_done(queue), 0);
+        ck_assert_int_eq(skep_queue_join(queue, skep_nowait()), 0);
+        ck_assert_int_eq(skep_queue_task_done(queue), -EOVERFLOW);
+        skep_queue_unref(queue);
+        skep_hive_detach(hive);
+}
+END_TEST
+
+START_TEST(a_message_that_is_rejected_too_often_is_a_dead_letter)
+{
+        skep_hive *hive;
+        skep_queue *queue;
+        struct skep_loan loan;
+        ck_assert_int_eq(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 16u << 20), &hive), 0);
+        ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.flags = SKEP_QUEUE_ACKNOWLEDGE, .delivery_max = 2), &queue), 0);
+        ck_assert_int_eq(skep_queue_put(queue, "x", 1, skep_nowait()), 0);
+        for (uint32_t delivery = 1; delivery <= 2; delivery++) {
+                ck_assert_int_eq(skep_queue_borrow(queue, &loan, skep_nowait()), 0);
+                ck_assert_uint_eq(loan.deliveries, delivery);
+                ck_assert_uint_eq(skep_queue_dead_size(queue), 0);
+                skep_queue_put_back(&loan);
+        }
+        ck_assert_int_eq(skep_queue_borrow(queue, &loan, skep_nowait()), -ETIMEDOUT);
+        ck_assert_uint_eq(skep_queue_dead_size(queue), 1);
+        ck_assert_int_eq(skep_queue_borrow_dead(queue, &loan), 0);
+        ck_assert_mem_eq(loan.data, "x", 1);
+        skep_queue_give_back(&loan);
+        ck_assert_uint_eq(skep_queue_dead_size(queue), 0);
+        skep_queue_unref(queue);
+        skep_hive_detach(hive);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("queue through libskep");
         TCase *all = tcase_create("queue");
         tcase_add_test(all, one_of_two_queues_is_ready);
+        tcase_add_test(all, join_waits_until_all_tasks_are_done);
+        tcase_add_test(all, a_message_that_is_rejected_too_often_is_a_dead_letter);
         suite_add_tcase(suite, all);
         return suite_run(suite);
 }
