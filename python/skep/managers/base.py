@@ -190,7 +190,7 @@ def _raise_or_return(told):
     return told
 
 
-class SyncManager(BaseManager):
+class SyncManager(BaseManager, _standard.SyncManager):
     """multiprocessing's types as objects of a server, for clients on other machines too."""
 
 

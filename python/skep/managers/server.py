@@ -289,13 +289,15 @@ class Server(_standard.Server):
 
     def _send(self, client, reply):
         try:
+            if client.undo is not None:
+                client.check()  # shared memory would take it all the same
             try:
                 client.stream.send(reply)
             except (EOFError, OSError):
                 raise
             except Exception:
                 client.stream.send(('#UNSERIALIZABLE', traceback.format_exc()))
-        except (EOFError, OSError):
+        except (EOFError, OSError, ClientGone):
             if client.undo is not None:
                 client.undo()
             raise
