@@ -10,7 +10,7 @@ CMAKE_FLAGS ?=
 SOAK_SECONDS ?= 60
 FUZZ_SECONDS ?= 60
 # Interpreters beside PYTHON for `make conformance`
-PYTHONS ?= $(wildcard $(HOME)/.pyenv/versions/3.*/bin/python3)
+PYTHONS ?= $(wildcard $(HOME)/.pyenv/versions/3.9.*/bin/python3 $(HOME)/.pyenv/versions/3.[1-9][0-9].*/bin/python3)
 JOBS ?= $(shell nproc)
 
 configure = cmake --preset $(1) -DSKEP_PYTHON=$(PYTHON) $(CMAKE_FLAGS) $(2) >/dev/null

@@ -8,8 +8,8 @@ Each class runs in a process of its own, under each start method; a test has a t
 test module is loaded as it lies there, with an import that gives it skep wherever it asks for multiprocessing.  For a Python
 without the module (Debian: package libpython3.X-testsuite) that of another installation of the same version is taken.
 
-A Python that cannot import skep, because the extension was built for another one, is skipped and said so.  Exit status 1: a
-test failed that is not expected to, or one that is expected to fail passed.
+For a Python that the extension was not built for it is compiled anew, over the library of the build; one that has no headers is
+skipped and said so.  Exit status 1: a test failed that is not expected to, or one that is expected to fail passed.
 """
 import argparse
 import builtins
@@ -72,6 +72,7 @@ def load(method):
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     assert module.multiprocessing is skep
+    sys.modules["cloudpickle"] = None  # with it a pool can send the lambda that a test takes for unpicklable
     import multiprocessing.managers
     multiprocessing.shared_memory = sys.modules["multiprocessing.shared_memory"] = skep.shared_memory  # tests patch a function of it by name
     module.install_tests_in_module_dict(globals(), method)
@@ -126,8 +127,28 @@ def list_classes():
 
 # --- the parent -------------------------------------------------------------------------------------------------------------
 
-def environment(test_folder, method):
-    path = [str(BUILD / "python")] + ([test_folder] if test_folder else [])
+package_folders = {}  # of each interpreter: where skep is for it
+
+
+def build_for(python, folder):
+    """skep for a Python of another version, in the folder. @return why not, or None"""
+    probe = "import sysconfig as s; print(s.get_path('include'), s.get_config_var('EXT_SUFFIX'))"
+    include, suffix = subprocess.run([python, "-c", probe], capture_output=True, text=True, check=True).stdout.split()
+    if not os.path.exists(f"{include}/Python.h"):
+        return f"{include} has no Python.h to compile the extension with"
+    package = Path(folder, "skep")
+    package.mkdir()
+    for path in (ROOT / "python/skep").glob("*.py"):
+        (package / path.name).symlink_to(path)
+    compiled = subprocess.run(["cc", "-shared", "-O1", "-fPIC", "-std=gnu11", "-D_GNU_SOURCE", "-pthread", f"-I{ROOT}/include", f"-I{include}",
+                               *map(str, (ROOT / "python/ext").glob("*.c")), "-o", f"{package}/_core{suffix}", f"-L{BUILD}/lib", "-lskep",
+                               f"-Wl,-rpath,{BUILD}/lib"], capture_output=True, text=True)
+    package_folders[python] = folder
+    return compiled.stderr.strip() or None
+
+
+def environment(python, test_folder, method):
+    path = [str(package_folders.get(python, BUILD / "python"))] + ([test_folder] if test_folder else [])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1", "SKEP_CONFORMANCE_METHOD": method}
 
 
@@ -149,7 +170,7 @@ def test_folder_for(python, folder):
 def run_in_python(python, test_folder, method, name):
     """[(test, outcome)], and what it wrote to stderr."""
     command = [python, "-W", "ignore", str(Path(__file__).resolve()), "--class", name]
-    process = subprocess.Popen(command, env=environment(test_folder, method), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    process = subprocess.Popen(command, env=environment(python, test_folder, method), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                errors="replace", start_new_session=True)
     try:
         output, errors = process.communicate(timeout=CLASS_SECONDS)
@@ -180,18 +201,31 @@ def judge(name, outcomes, expected_failures):
 def check_python(python, options, folder):
     """Run all that was asked for under one Python. @return whether everything that must pass did, or None: skipped"""
     version = subprocess.run([python, "-c", "import sys; print(sys.version.split()[0])"], capture_output=True, text=True).stdout.strip()
-    importing = subprocess.run([python, "-c", "import skep"], env=environment("", ""), capture_output=True, text=True)
-    if importing.returncode:
-        reason = importing.stderr.strip().splitlines()[-1]
-        reason = "the extension there was built for another Python" if "_core" in reason else reason
-        print(f"Python {version} ({python}): skipped, it cannot import skep from {BUILD}/python: {reason}")
+    if tuple(map(int, version.split(".")[:2])) < (3, 9):
+        print(f"Python {version} ({python}): skipped, skep is for 3.9 and later")
         return None
     test_folder = test_folder_for(python, folder)
     if test_folder is None:
         print(f"Python {version} ({python}): skipped, test._test_multiprocessing is not installed for this version")
         return None
+
+    def import_error():
+        done = subprocess.run([python, "-c", "import skep"], env=environment(python, "", ""), capture_output=True, text=True)
+        return done.stderr.strip().splitlines()[-1] if done.returncode else None
+
+    reason = import_error()
+    if reason and "_core" in reason:
+        os.mkdir(os.path.join(folder, "package"))
+        reason = build_for(python, os.path.join(folder, "package")) or import_error()
+        if reason and "Python.h" not in reason:
+            print(f"Python {version} ({python}): {reason}")
+            return False
+    if reason:
+        print(f"Python {version} ({python}): skipped, {reason}")
+        return None
     print(f"Python {version} ({python}), tests of {os.readlink(os.path.join(folder, 'test')) if test_folder else 'its own'}")
-    listing = subprocess.run([python, str(Path(__file__).resolve()), "--list"], env=environment(test_folder, METHODS[0]), capture_output=True, text=True)
+    listing = subprocess.run([python, str(Path(__file__).resolve()), "--list"], env=environment(python, test_folder, METHODS[0]), capture_output=True,
+                             text=True)
     if listing.returncode:
         print(listing.stderr)
         return False
