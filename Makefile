@@ -10,7 +10,7 @@ CMAKE_FLAGS ?=
 SOAK_SECONDS ?= 60
 FUZZ_SECONDS ?= 60
 # Interpreters beside PYTHON for `make conformance`
-PYTHONS ?= $(wildcard $(HOME)/.pyenv/versions/3.*/bin/python3)
+PYTHONS ?= $(wildcard $(HOME)/.pyenv/versions/3.9.*/bin/python3 $(HOME)/.pyenv/versions/3.[1-9][0-9].*/bin/python3)
 JOBS ?= $(shell nproc)
 
 configure = cmake --preset $(1) -DSKEP_PYTHON=$(PYTHON) $(CMAKE_FLAGS) $(2) >/dev/null
@@ -49,6 +49,8 @@ check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64, models
 	@tools/bootstrap.sh --all
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory lint
+	@echo "== messages of more than 2 GiB"
+	@SKEP_LARGE=1 ctest --preset release -R test_large
 	@echo "== address and undefined behaviour"
 	@$(call configure,asan)
 	@$(call build,asan)

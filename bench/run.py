@@ -16,7 +16,8 @@ HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
 C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "hive", "pool"]
-PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync", "python_start", "python_pool"]
+PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync", "python_start", "python_pool", "python_table",
+                   "python_manager"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
@@ -79,6 +80,8 @@ TARGETS = [
     ("Python Pool.apply", "idle", "times", 0.4, "multiprocessing.Pool"),
     ("Python array there and back", "ordinary", "faster", 20, "multiprocessing.Pool"),
     ("Python array there and back", "born", "faster", 1000, "multiprocessing.Pool"),
+    ("Python table to 2 workers", "argument", "faster", 1, "SharedMemoryManager by hand"),
+    ("Python table to 2 workers", "born", "faster", 3, "SharedMemoryManager by hand"),
     ("Python primes to 200000", "", "faster", 1.95, "one process"),
     ("Python pool start and end", "fork", "times", 1, "multiprocessing.Pool"),
     ("Python pool start and end", "spawn", "times", 1, "multiprocessing.Pool"),
@@ -99,6 +102,8 @@ TARGETS = [
     ("Python import", "", "times", 1.3, "multiprocessing"),
     ("Python process start + join", "fork", "times", 1.0, "multiprocessing"),
     ("Python process start + join", "spawn", "times", 1.0, "multiprocessing"),
+    ("Python manager call", "on this machine", "share", 2, "multiprocessing.managers"),
+    ("Python manager call", "TCP", "share", 2, "multiprocessing.managers"),
     ("Python program put -> read", "only the import changed", "faster", 20, "multiprocessing"),
     ("Python program put -> read", "with the allocator", "faster", 1000, "multiprocessing"),
 ]

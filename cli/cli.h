@@ -17,6 +17,7 @@ enum cli_exit { CLI_OK = 0, CLI_PROBLEM = 1, CLI_USAGE = 2 };
 struct cli_arguments {
         const char *name; /* of a hive; NULL: none given */
         bool json;
+        bool left; /* `reap`: also what was left to hives */
 };
 
 enum cli_exit cli_ls(const struct cli_arguments *arguments);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * main.c - the command `skep`: look after named hives.
+ * main.c - the command `skep`: look after named hives and shared memory.
  *
  * The first word is the verb; options of a verb follow it.  Exit codes: 0 all is well, 1 a problem was found or the verb
  * failed, 2 the command line was wrong.
@@ -19,19 +19,33 @@ struct verb {
         const char *word;
         enum cli_exit (*run)(const struct cli_arguments *arguments);
         enum needs name;
-        bool json; /* can print JSON */
+        const struct argp_option *options;
         const char *doc;
 };
 
+static const struct argp_option json_options[] = {
+        { .name = "json", .key = 'j', .doc = "Print JSON for programs instead of text for people" },
+        { 0 },
+};
+
+static const struct argp_option reap_options[] = {
+        { .name = "json", .key = 'j', .doc = "Print JSON for programs instead of text for people" },
+        { .name = "left", .key = 'l', .doc = "Without NAME: also the names that were left to a hive. Only while none of your programs uses skep" },
+        { 0 },
+};
+
+static const struct argp_option no_options[] = { { 0 } };
+
 static const struct verb verbs[] = {
-        { "ls", cli_ls, NAME_MAYBE, true,
+        { "ls", cli_ls, NAME_MAYBE, json_options,
           "List the named hives of this machine that you may see; or, given the NAME of one, its figures and its objects: value, holder, waiters." },
-        { "verify", cli_verify, NAME_ALWAYS, true,
+        { "verify", cli_verify, NAME_ALWAYS, json_options,
           "Check every structure of the hive NAME and change nothing. Exit code 1 if a problem was found. Exact only while no member "
           "is at work." },
-        { "reap", cli_reap, NAME_ALWAYS, true,
-          "Recover what dead members of the hive NAME held. Blocked calls of the living do this themselves; here it is done at once." },
-        { "rm", cli_rm, NAME_ALWAYS, false,
+        { "reap", cli_reap, NAME_MAYBE, reap_options,
+          "Recover what dead members of the hive NAME held. Blocked calls of the living do this themselves; here it is done at once. "
+          "Without NAME remove the names of your shared memory that nobody uses, as whole programs that were killed leave them." },
+        { "rm", cli_rm, NAME_ALWAYS, no_options,
           "Remove the name of the hive NAME. Its memory goes with its last member; living members go on." },
 };
 
@@ -43,11 +57,6 @@ struct command_line {
 /* Must override the C library's, so it may not be hidden. */
 SKEP_API const char *argp_program_version = "skep " SKEP_VERSION;
 
-static const struct argp_option verb_options[] = {
-        { .name = "json", .key = 'j', .doc = "Print JSON for programs instead of text for people" },
-        { 0 },
-};
-
 static error_t parse_verb_option(int key, char *argument, struct argp_state *state)
 {
         struct command_line *line = state->input;
@@ -55,6 +64,9 @@ static error_t parse_verb_option(int key, char *argument, struct argp_state *sta
         switch (key) {
         case 'j':
                 line->arguments.json = true;
+                return 0;
+        case 'l':
+                line->arguments.left = true;
                 return 0;
         case ARGP_KEY_ARG:
                 if (state->arg_num || line->verb->name == NAME_NEVER)
@@ -64,6 +76,8 @@ static error_t parse_verb_option(int key, char *argument, struct argp_state *sta
         case ARGP_KEY_END:
                 if (line->verb->name == NAME_ALWAYS && !line->arguments.name)
                         argp_error(state, "which hive? Give its NAME; `skep ls` lists them");
+                if (line->arguments.left && line->arguments.name)
+                        argp_error(state, "--left goes without a NAME");
                 return 0;
         default:
                 return ARGP_ERR_UNKNOWN;
@@ -74,7 +88,7 @@ static error_t parse_verb_option(int key, char *argument, struct argp_state *sta
 static void parse_verb(struct command_line *line, int count, char **words)
 {
         static const char *const arguments_doc[] = { [NAME_NEVER] = NULL, [NAME_MAYBE] = "[NAME]", [NAME_ALWAYS] = "NAME" };
-        struct argp argp = { .options = line->verb->json ? verb_options : verb_options + 1,
+        struct argp argp = { .options = line->verb->options,
                              .parser = parse_verb_option,
                              .args_doc = arguments_doc[line->verb->name],
                              .doc = line->verb->doc };
@@ -120,7 +134,7 @@ static const struct argp command = {
                "Verbs:\n"
                "  ls [NAME]      list hives, or what is in one\n"
                "  verify NAME    check a hive, change nothing\n"
-               "  reap NAME      recover what dead members held\n"
+               "  reap [NAME]    recover what dead members held, or remove names of shared memory that nobody uses\n"
                "  rm NAME        remove the name of a hive\n"
                "\n"
                "`skep VERB --help` says more. Exit codes: 0 all is well, 1 a problem was found, 2 wrong usage.",

@@ -8,7 +8,11 @@ skep=$SKEP_BUILD/bin/skep
 name=cli-test-$$
 holder= holders=
 out=$(mktemp)
-trap 'for pid in $holder $holders; do kill -9 "$pid" 2>/dev/null || true; done; rm -f "$out" "/dev/shm/skep.$name" "/dev/shm/skep.$name-hall"' EXIT
+tidy_up() {
+        for pid in $holder $holders; do kill -9 "$pid" 2>/dev/null || true; done
+        rm -f "$out" "/dev/shm/skep.$name" "/dev/shm/skep.$name-hall" "/dev/shm/$name-hall-block"
+}
+trap tidy_up EXIT
 
 fail() { echo "cli_test: $*"; echo "--- it printed:"; cat "$out"; exit 1; }
 expect() { # expect CODE WORDS COMMAND...   stdout and stderr together
@@ -82,8 +86,22 @@ json "[o for o in d['objects'] if o['name'] == 'door'][0]['waiters'] == 1" "$ske
 json "[o for o in d['objects'] if o['name'] == 'door'][0]['held_ns'] > 0" "$skep" ls --json "$hall"
 json "[o for o in d['objects'] if o['name'] == 'start'][0]['broken']" "$skep" ls --json "$hall"
 json "[o for o in d['objects'] if o['name'] == 'grave'][0]['owner_died']" "$skep" ls --json "$hall"
+
+# the name of a block that its program leaves when it is killed is removed, but not before
+block=/dev/shm/$hall-block
+[ -e "$block" ] || fail "no block"
+expect 0 "names of shared memory removed" "$skep" reap
+[ -e "$block" ] || fail "the name of a block in use was removed"
 kill -9 "$holders"
 holders=
+for _ in $(seq 200); do # its child dies with it, a little later
+        expect 0 "^[0-9]* names of shared memory removed" "$skep" reap
+        [ -e "$block" ] || break
+        sleep 0.02
+done
+[ ! -e "$block" ] || fail "a name that nobody uses stayed"
+json "d['shared_memory_names'] >= 0" "$skep" reap --json
+expect 2 "without a NAME" "$skep" reap --left "$hall"
 
 # removed while it lives
 expect 0 "" "$skep" rm "$name"

@@ -30,10 +30,11 @@ def expect(language, output, wanted):
 
 with tempfile.TemporaryDirectory() as folder:
     source, binary, script = (Path(folder) / name for name in ("hello.c", "hello", "hello.py"))
-    library, cc = BUILD / "lib", os.environ.get("CC", "cc")
+    library = BUILD / "lib"
     for text, wanted in zip(programs("c"), ("hello\n", "998001\n"), strict=True):
         source.write_text(text)
-        output_of(cc, "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", source, f"-L{library}", "-lskep", "-o", binary)
+        output_of(os.environ.get("CC", "cc"), "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", source, f"-L{library}", "-lskep", "-o",
+                  binary)
         expect("C", output_of(binary, LD_LIBRARY_PATH=str(library)), wanted)
     script.write_text(programs("python")[0])
     expect("Python", output_of(sys.executable, script, PYTHONPATH=str(BUILD / "python")), "(3, 2048, 2048) 1.0\n")

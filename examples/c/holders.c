@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * holders.c - something to look at with `skep ls NAME`: a door that one process holds and another waits for, a bell that has
- * rung, a start that nobody will make, and what somebody held when he died.  Stays until it is killed.
+ * rung, a start that nobody will make, what somebody held when he died, and a block of shared memory, NAME-block.  Stays until it is killed.
  *
  *      holders NAME
  */
@@ -34,6 +34,8 @@ int main(int argc, char **argv)
         skep_event *bell;
         skep_barrier *start;
         skep_process *process;
+        skep_shared_memory *block;
+        char block_name[128];
 
         if (argc != 2)
                 return fprintf(stderr, "usage: holders NAME\n"), 2;
@@ -43,6 +45,8 @@ int main(int argc, char **argv)
         TRY(skep_event_create(hive, "bell", &bell));
         TRY(skep_barrier_create(hive, "start", 3, &start));
         TRY(skep_event_set(bell));
+        snprintf(block_name, sizeof block_name, "%s-block", argv[1]);
+        TRY(skep_shared_memory_create(hive, SKEP_SHARED_MEMORY_OPTIONS(.name = block_name, .bytes = 4096), &block));
         TRY(skep_barrier_abort(start));
         TRY(skep_process_start(SKEP_PROCESS_OPTIONS(.hive = hive, .function = die_with_the_lock), &process));
         TRY(skep_process_join(process, skep_forever()));

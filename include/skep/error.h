@@ -8,13 +8,15 @@
  *   -ENOSPC        the hive is full; free something             -ESHUTDOWN  the queue is closed (and drained, for get)
  *   -ENOMEM        no private memory or address space           -EMSGSIZE   message does not fit
  *   -EUSERS        member or agent table is full                -EBADMSG    the hive is damaged, or is none
- *   -EPROTO        hive of another format version or byte order -ESTALE     the object is gone, or the handle was closed
+ *   -EPROTO        hive or peer of another format or protocol   -ESTALE     the object is gone, or the handle was closed
  *   -EPROTOTYPE    message is of another kind than asked for    -EOVERFLOW  sizes do not fit in 63 bits
  *   -ENOENT        no such name                                 -EEXIST     the name is taken
  *   -ENAMETOOLONG  name longer than SKEP_NAME_MAX               -E2BIG      options newer than the library
  *   -EPERM         not the owner                                -EDEADLK    already held by this thread
  *   -EOWNERDEAD    the process that would have answered died    -EBUSY      still in use
  *   -ENOTSUP       not offered here                             -EPIPE      broken: a party died, gave up or ran out of time
+ *   -EACCES        permission denied, or the keys differ        -ENOSYS     built without the network
+ *   -ECONNRESET    broken: the call may have happened           -ENOTCONN   not connected: the call has not happened
  *   -ECANCELED     cancelled before it was done
  * Other values are what the operating system said.
  */

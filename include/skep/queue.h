@@ -6,6 +6,12 @@
  *         to the one who gets the message.
  * CRASH   a message is there as a whole or not at all.  A slot that a dead producer claimed is skipped; a message that
  *         a dead consumer had begun to take (or had borrowed) is put back and then comes out of order.
+ * ACKNOWLEDGE  in a queue made with SKEP_QUEUE_ACKNOWLEDGE a message that skep_queue_borrow() took belongs to the process that took
+ *         it until skep_queue_give_back(), which acknowledges, or skep_queue_put_back(), which rejects.  Meanwhile it does not
+ *         count to the capacity and is in nobody's way; a process may have any number.  If it is rejected or the process dies,
+ *         others take it again, before all else.  After delivery_max tries it becomes a dead letter, which stays with the
+ *         queue until somebody has taken it with skep_queue_borrow_dead().  skep_queue_get() and its like acknowledge what they
+ *         copy at once.
  */
 #ifndef SKEP_QUEUE_H
 #define SKEP_QUEUE_H
@@ -26,13 +32,17 @@ enum skep_message_kind {
 
 /** Never spin before sleeping. */
 #define SKEP_QUEUE_NO_SPIN 1u
+/** What is borrowed is acknowledged, or comes again: see above. */
+#define SKEP_QUEUE_ACKNOWLEDGE 2u
 
 struct skep_queue_options {
         size_t options_bytes; /* set by SKEP_QUEUE_OPTIONS() */
         const char *name;     /* borrowed; unique in the hive. NULL: anonymous */
         uint64_t capacity;    /* messages that fit, exactly. 0: unbounded */
         uint32_t slot_bytes;  /* largest message kept in its slot, rounded up to a multiple of 64; larger ones lie in a block. 0: 128; at most 4096 */
-        uint32_t flags;       /* SKEP_QUEUE_NO_SPIN */
+        uint32_t flags;       /* SKEP_QUEUE_* */
+        uint32_t delivery_max; /* with SKEP_QUEUE_ACKNOWLEDGE: how often a message is delivered at most; 0: any number; at most 65535 */
+        uint32_t reserved;     /* 0 */
 };
 
 #define SKEP_QUEUE_OPTIONS(...) \
@@ -108,11 +118,12 @@ SKEP_API SKEP_NODISCARD int skep_queue_put_array(skep_queue *queue, skep_array *
 /** Take the next message, an array. @param ret_array  gives one reference @return as skep_queue_get(); -ENOMEM */
 SKEP_API SKEP_NODISCARD int skep_queue_get_array(skep_queue *queue, skep_array **ret_array, skep_deadline deadline);
 
-/** Memory lent for a message.  Fields below `kind` are the library's. */
+/** Memory lent for a message.  Fields below `deliveries` are the library's. */
 struct skep_loan {
         void *data;       /* borrowed until the loan ends */
         size_t bytes;     /* length */
         uint32_t kind;    /* enum skep_message_kind */
+        uint32_t deliveries; /* of a message that is to be acknowledged: which try this is, from 1; otherwise 0 */
         uint32_t state;
         skep_queue *queue;
         uint64_t block;
@@ -152,16 +163,28 @@ SKEP_API void skep_queue_abandon(struct skep_loan *loan);
  * Look at the next message, of any kind, where it lies.  It counts as taken when it is given back; until then its slot
  * stays occupied, and if the borrower dies the message returns to the queue.  For an array, `data` is its description and
  * skep_loan_array() gives the array.
- * @return as skep_queue_get() without -EMSGSIZE and -EPROTOTYPE
- * Threads: give back by the thread that borrowed.
+ * @return as skep_queue_get() without -EMSGSIZE and -EPROTOTYPE; -ENOSPC (only with SKEP_QUEUE_ACKNOWLEDGE), the message is in the queue again
+ * Threads: give back by the thread that borrowed; with SKEP_QUEUE_ACKNOWLEDGE by any thread of the process, while the handle is there.
+ * Fork: the loan stays the parent's; what the child does with it does nothing.
+ * Cost: with SKEP_QUEUE_ACKNOWLEDGE also a copy of what lies in the slot, and a look for a free record.
  */
 SKEP_API SKEP_NODISCARD int skep_queue_borrow(skep_queue *queue, struct skep_loan *ret_loan, skep_deadline deadline);
 
-/** End a loan of skep_queue_borrow(): the message is taken. */
+/** End a loan of skep_queue_borrow(): the message is taken, or acknowledged.  Crash: before or after that, nothing between. */
 SKEP_API void skep_queue_give_back(struct skep_loan *loan);
 
-/** End a loan of skep_queue_borrow(): the message stays in the queue. */
+/** End a loan of skep_queue_borrow(): the message stays in the queue; where it is delivered a limited number of times, it may become a dead letter. */
 SKEP_API void skep_queue_put_back(struct skep_loan *loan);
+
+/**
+ * Look at a dead letter: a message that was delivered delivery_max times and not acknowledged.  skep_queue_give_back() takes it for good;
+ * after skep_queue_put_back(), or the death of this process, it is a dead letter as before.
+ * @return 0; -ETIMEDOUT there is none now; -EUSERS
+ */
+SKEP_API SKEP_NODISCARD int skep_queue_borrow_dead(skep_queue *queue, struct skep_loan *ret_loan);
+
+/** Dead letters that nobody looks at just now.  Cost: a look at each message that was ever unacknowledged at the same time. */
+SKEP_API uint64_t skep_queue_dead_size(const skep_queue *queue);
 
 /** The array of a borrowed message. @param ret_array  gives one reference that outlives the loan @return 0; -EPROTOTYPE; -EBADMSG; -ENOMEM */
 SKEP_API SKEP_NODISCARD int skep_loan_array(const struct skep_loan *loan, skep_array **ret_array);
@@ -188,7 +211,28 @@ SKEP_API SKEP_NODISCARD int skep_queue_poll_space(skep_queue *queue, skep_deadli
 /** Drop all messages that are there now. @param ret_count  may be NULL @return 0; -EUSERS */
 SKEP_API int skep_queue_drain(skep_queue *queue, uint64_t *ret_count);
 
-/** Messages in the queue, without borrowed ones: exact when nobody is at work on it.  Cost: a look at each. */
+/*
+ * TASKS.  Each message that was put is unfinished until somebody says, once, that it is done; skep_queue_join() waits until none is.
+ * Any queue can be used so, at no cost to put and get.  Exact whoever is killed at whatever instruction: a message that a dead
+ * producer did not come to put is not counted; one that a dead consumer had taken stays unfinished, as nobody can know, until
+ * somebody else says that it is done.  Getting, draining and closing finish nothing.
+ */
+
+/**
+ * One message that was got is done with.
+ * @return 0; -EOVERFLOW all that were put are done already
+ * Threads, Processes: any.  A put that is under way counts already.
+ * Cost: one compare-and-swap, and a look at each ring of the queue; a system call if it was the last and somebody waits.
+ */
+SKEP_API int skep_queue_task_done(skep_queue *queue);
+
+/** Wait until all messages that were put are done. @return 0; -ETIMEDOUT; -EUSERS; what the thread's interrupt function said */
+SKEP_API SKEP_NODISCARD int skep_queue_join(skep_queue *queue, skep_deadline deadline);
+
+/** Messages that were put, or are being put, and are not done: the figure at some moment of the call. */
+SKEP_API uint64_t skep_queue_unfinished(const skep_queue *queue);
+
+/** Messages in the queue, without borrowed ones and dead letters: exact when nobody is at work on it.  Cost: a look at each. */
 SKEP_API uint64_t skep_queue_size(const skep_queue *queue);
 /** Messages that fit; 0: unbounded. */
 SKEP_API uint64_t skep_queue_capacity(const skep_queue *queue);

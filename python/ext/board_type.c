@@ -1,42 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * board_type.c - skep._core.Board: which worker has which task
- *
- * A value of 64-bit words, each changed atomically and in one order for all (skep_value_*):
- *
- *   word 0                     how many tasks were ever revoked
- *   words 1 .. places          one a worker: what it is at; 0: at nothing
- *   the rest                   the revoked tasks; the newest overwrites the oldest
- *
- * take() borrows a message, writes TAKING | task into the worker's word, then looks whether the task has been revoked, gives the
- * message back and only then writes the task's number alone.  So of a dead worker's word
- *
- *   0             it had no task, or a message that returned to the queue
- *   TAKING|task   the task has not begun; whether its message returned to the queue cannot be known
- *   task          the message is out of the queue for good and the task may have begun
- *
- * For the middle one there is revoke(): it writes the number first and then lets the parent look at all words; take() writes
- * its word first and then looks at the numbers.  One of the two sees the other, since both orders are the same for all: either
- * the parent finds the task at another worker, or every later take() drops it (and says so).
- */
+/* board_type.c - skep._core.Board: which worker has which task (board.h) */
+#include "board.h"
 #include "state.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define TAKING ((int64_t)1 << 62)
-
 struct board_object {
         PyObject_HEAD
         struct core_state *state;
         PyObject *hive;
-        skep_value *words; /* NULL before __init__ */
-        Py_ssize_t places;
+        struct board board; /* no words before __init__ */
 };
 
-static struct board_object *as_board(PyObject *self)
+static struct board_object *as_object(PyObject *self)
 {
         return (struct board_object *)self;
+}
+
+static struct board *as_board(PyObject *self)
+{
+        return &as_object(self)->board;
 }
 
 static PyObject *board_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -47,14 +31,14 @@ static PyObject *board_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         (void)args;
         (void)kwargs;
         if (self)
-                as_board(self)->state = state;
+                as_object(self)->state = state;
         return self;
 }
 
 static int board_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
         static char *keywords[] = {"hive", "places", "revoked", "reference", NULL};
-        struct board_object *board = as_board(self);
+        struct board *board = as_board(self);
         unsigned long long offset = 0, serial = 0;
         PyObject *hive_object;
         Py_ssize_t places, revoked;
@@ -67,7 +51,7 @@ static int board_init(PyObject *self, PyObject *args, PyObject *kwargs)
                 PyErr_SetString(PyExc_ValueError, "a board is made once, with places and room for revoked tasks");
                 return -1;
         }
-        hive = hive_handle(board->state, hive_object);
+        hive = hive_handle(as_object(self)->state, hive_object);
         if (!hive)
                 return -1;
         if (offset)
@@ -75,17 +59,17 @@ static int board_init(PyObject *self, PyObject *args, PyObject *kwargs)
         else
                 result = skep_value_create(hive, SKEP_VALUE_OPTIONS(.element = SKEP_ELEMENT_I64, .count = (uint64_t)(1 + places + revoked)), &board->words);
         if (result < 0) {
-                raise_result(board->state, result, hive, 0);
+                raise_result(as_object(self)->state, result, hive, 0);
                 return -1;
         }
         if (skep_value_element(board->words) != SKEP_ELEMENT_I64 || skep_value_count(board->words) != (uint64_t)(1 + places + revoked)) {
                 board->words = skep_value_unref(board->words);
-                raise_result(board->state, -EBADMSG, NULL, 0);
+                raise_result(as_object(self)->state, -EBADMSG, NULL, 0);
                 return -1;
         }
         Py_INCREF(hive_object);
-        board->hive = hive_object;
-        board->places = places;
+        as_object(self)->hive = hive_object;
+        board->places = (uint64_t)places;
         return 0;
 }
 
@@ -94,28 +78,15 @@ static void board_dealloc(PyObject *self)
         PyTypeObject *type = Py_TYPE(self);
 
         skep_value_unref(as_board(self)->words);
-        Py_XDECREF(as_board(self)->hive); /* after the handle that lives in it */
+        Py_XDECREF(as_object(self)->hive); /* after the handle that lives in it */
         type->tp_free(self);
         Py_DECREF(type);
-}
-
-static uint64_t revocation_count(const struct board_object *board)
-{
-        return skep_value_count(board->words) - 1 - (uint64_t)board->places;
-}
-
-static int64_t load(const struct board_object *board, uint64_t index)
-{
-        int64_t word = 0;
-
-        (void)!skep_value_load_i64(board->words, index, &word); /* fails for a wrong index only */
-        return word;
 }
 
 /* A worker's place, from 0; -1 with IndexError. */
 static Py_ssize_t place_from(PyObject *self, Py_ssize_t place)
 {
-        if (as_board(self)->words && place >= 0 && place < as_board(self)->places)
+        if (as_board(self)->words && place >= 0 && (uint64_t)place < as_board(self)->places)
                 return place;
         PyErr_SetString(PyExc_IndexError, "no such place on the board");
         return -1;
@@ -123,14 +94,14 @@ static Py_ssize_t place_from(PyObject *self, Py_ssize_t place)
 
 static Py_ssize_t board_length(PyObject *self)
 {
-        return as_board(self)->places;
+        return (Py_ssize_t)as_board(self)->places;
 }
 
 static PyObject *board_item(PyObject *self, Py_ssize_t place)
 {
         if (place_from(self, place) < 0)
                 return NULL;
-        return PyLong_FromLongLong(load(as_board(self), 1 + (uint64_t)place));
+        return PyLong_FromLongLong(board_word(as_board(self), board_place((uint64_t)place)));
 }
 
 static int board_set_item(PyObject *self, Py_ssize_t place, PyObject *value)
@@ -142,46 +113,33 @@ static int board_set_item(PyObject *self, Py_ssize_t place, PyObject *value)
         word = PyLong_AsLongLong(value);
         if (word == -1 && PyErr_Occurred())
                 return -1;
-        skep_value_store_i64(as_board(self)->words, 1 + (uint64_t)place, word);
+        skep_value_store_i64(as_board(self)->words, board_place((uint64_t)place), word);
         return 0;
 }
 
 PyDoc_STRVAR(revoke_doc, "revoke(task)\n--\n\nWhoever takes this task from now on drops it; returns the places of those who had taken it before.\n"
                          "One caller at a time.");
-static PyObject *board_revoke(PyObject *self, PyObject *number)
+static PyObject *board_revoke_task(PyObject *self, PyObject *number)
 {
-        struct board_object *board = as_board(self);
+        struct board *board = as_board(self);
         long long task = PyLong_AsLongLong(number);
         PyObject *list;
-        uint64_t count;
 
         if ((task == -1 && PyErr_Occurred()) || place_from(self, 0) < 0)
                 return NULL;
-        count = (uint64_t)load(board, 0);
-        skep_value_store_i64(board->words, 1 + (uint64_t)board->places + count % revocation_count(board), task);
-        skep_value_store_i64(board->words, 0, (int64_t)(count + 1));
+        board_revoke(board, task);
         list = PyList_New(0);
-        for (Py_ssize_t place = 0; list && place < board->places; place++) {
+        for (uint64_t place = 0; list && place < board->places; place++) {
                 PyObject *item;
 
-                if ((load(board, 1 + (uint64_t)place) & ~TAKING) != task)
+                if (!board_shows(board, place, task))
                         continue;
-                item = PyLong_FromSsize_t(place);
+                item = PyLong_FromUnsignedLongLong(place);
                 if (!item || PyList_Append(list, item) < 0)
                         Py_CLEAR(list);
                 Py_XDECREF(item);
         }
         return list;
-}
-
-static bool is_revoked(const struct board_object *board, int64_t task)
-{
-        uint64_t count = (uint64_t)load(board, 0), room = revocation_count(board);
-
-        for (uint64_t i = 0; i < count && i < room; i++)
-                if (load(board, 1 + (uint64_t)board->places + i) == task)
-                        return true;
-        return false;
 }
 
 /* A task's number: the last eight bytes of bytes, the last item of a tuple. @return -1 with ValueError: it has none */
@@ -193,7 +151,7 @@ static int64_t task_of(PyObject *message)
                 memcpy(&task, PyBytes_AS_STRING(message) + PyBytes_GET_SIZE(message) - 8, sizeof(task));
         else if (PyTuple_Check(message) && PyTuple_GET_SIZE(message) > 0)
                 task = PyLong_AsLongLong(PyTuple_GET_ITEM(message, PyTuple_GET_SIZE(message) - 1));
-        if ((task < 0 || task >= TAKING) && !PyErr_Occurred())
+        if ((task < 0 || task >= BOARD_TAKING) && !PyErr_Occurred())
                 PyErr_SetString(PyExc_ValueError, "a message without the number of a task");
         return PyErr_Occurred() ? -1 : task;
 }
@@ -213,15 +171,14 @@ static int attempt_take(void *pointer, skep_deadline deadline)
 PyDoc_STRVAR(take_doc, "take(queue, place)\n--\n\n"
                        "Wait for a task, write it on the board, take it.  None: it had been revoked, and its number is left on the board.\n"
                        "EOFError: the queue is shut down and drained.");
-static PyObject *board_take(PyObject *self, PyObject *args)
+static PyObject *board_take_task(PyObject *self, PyObject *args)
 {
-        struct board_object *board = as_board(self);
+        struct board_object *board = as_object(self);
         struct skep_loan loan;
         struct take_context context = {.loan = &loan};
         struct patience forever;
         PyObject *queue, *message;
         Py_ssize_t place;
-        uint64_t word;
         int64_t task;
         int result;
 
@@ -229,7 +186,6 @@ static PyObject *board_take(PyObject *self, PyObject *args)
             patience_from(NULL, NULL, &forever) < 0)
                 return NULL;
         context.queue = ((struct queue_object *)queue)->queue;
-        word = 1 + (uint64_t)place;
         result = context.queue ? wait_for(attempt_take, &context, &forever, false) : -EINVAL;
         if (result == -ESHUTDOWN) {
                 PyErr_SetNone(PyExc_EOFError);
@@ -245,15 +201,10 @@ static PyObject *board_take(PyObject *self, PyObject *args)
                 Py_XDECREF(message);
                 return NULL;
         }
-        skep_value_store_i64(board->words, word, TAKING | task);
-        if (load(board, 0) && is_revoked(board, task)) {
-                skep_queue_give_back(&loan);
-                Py_DECREF(message);
-                Py_RETURN_NONE;
-        }
-        skep_queue_give_back(&loan);
-        skep_value_store_i64(board->words, word, task);
-        return message;
+        if (board_take(&board->board, (uint64_t)place, task, &loan))
+                return message;
+        Py_DECREF(message);
+        Py_RETURN_NONE;
 }
 
 static PyObject *board_get_reference(PyObject *self, void *unused)
@@ -272,13 +223,13 @@ static PyObject *board_get_hive(PyObject *self, void *unused)
         (void)unused;
         if (place_from(self, 0) < 0)
                 return NULL;
-        Py_INCREF(as_board(self)->hive);
-        return as_board(self)->hive;
+        Py_INCREF(as_object(self)->hive);
+        return as_object(self)->hive;
 }
 
 static PyMethodDef board_methods[] = {
-        {"take", board_take, METH_VARARGS, take_doc},
-        {"revoke", board_revoke, METH_O, revoke_doc},
+        {"take", board_take_task, METH_VARARGS, take_doc},
+        {"revoke", board_revoke_task, METH_O, revoke_doc},
         {NULL, NULL, 0, NULL},
 };
 

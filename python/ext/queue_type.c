@@ -39,17 +39,22 @@ static void adopt(PyObject *self, PyObject *hive, skep_queue *queue)
 
 static int queue_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-        static char *keywords[] = {"hive", "maxsize", "name", NULL};
+        static char *keywords[] = {"hive", "maxsize", "name", "acknowledge", "deliveries", NULL};
         struct core_state *state = as_queue(self)->state;
         const char *name = NULL;
         PyObject *hive_object;
-        Py_ssize_t maxsize = 0;
+        Py_ssize_t maxsize = 0, deliveries = 0;
+        int acknowledge = 0;
         skep_queue *queue;
         skep_hive *hive;
         int result;
 
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|nz:Queue", keywords, &hive_object, &maxsize, &name))
+        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|nzpn:Queue", keywords, &hive_object, &maxsize, &name, &acknowledge, &deliveries))
                 return -1;
+        if (deliveries < 0 || deliveries > UINT16_MAX || (deliveries && !acknowledge)) {
+                PyErr_SetString(PyExc_ValueError, "deliveries is a number up to 65535, for a queue with acknowledge=True");
+                return -1;
+        }
         if (as_queue(self)->queue) {
                 PyErr_SetString(PyExc_RuntimeError, "the queue has been made already");
                 return -1;
@@ -62,6 +67,8 @@ static int queue_init(PyObject *self, PyObject *args, PyObject *kwargs)
                                                  .options_bytes = sizeof(struct skep_queue_options),
                                                  .name = name,
                                                  .capacity = maxsize > 0 && maxsize < INT32_MAX ? (uint64_t)maxsize : 0,
+                                                 .flags = acknowledge ? SKEP_QUEUE_ACKNOWLEDGE : 0,
+                                                 .delivery_max = (uint32_t)deliveries,
                                          }), &queue);
         if (result < 0) {
                 raise_result(state, result, hive, 0);
@@ -506,33 +513,9 @@ static PyObject *queue_fileno(PyObject *self, PyObject *unused)
         if (fd < 0)
                 return raise_result(as_queue(self)->state, fd, NULL, 0);
         /* Who calls fileno() is about to poll: a look at the empty queue makes the descriptor tell the truth. */
-        if (skep_queue_is_empty(queue)) {
-                struct skep_loan loan;
-
-                if (skep_queue_borrow(queue, &loan, skep_nowait()) == 0)
-                        skep_queue_put_back(&loan);
-        }
+        if (skep_queue_is_empty(queue))
+                (void)!skep_queue_poll(queue, skep_nowait());
         return PyLong_FromLong(fd);
-}
-
-static int attempt_space(void *pointer, skep_deadline deadline)
-{
-        return skep_queue_poll_space(pointer, deadline);
-}
-
-PyDoc_STRVAR(wait_space_doc, "_wait_space(timeout)\n--\n\nWait until a put would find space, or the queue is closed.  False: the time ran out.");
-static PyObject *queue_wait_space(PyObject *self, PyObject *timeout)
-{
-        skep_queue *queue = open_handle(self);
-        struct patience patience;
-        int result;
-
-        if (!queue || patience_from(NULL, timeout, &patience) < 0)
-                return NULL;
-        result = wait_for(attempt_space, queue, &patience, false);
-        if (result != 0 && result != -ETIMEDOUT)
-                return raise_result(as_queue(self)->state, result, NULL, 0);
-        return PyBool_FromLong(result == 0);
 }
 
 PyDoc_STRVAR(space_fileno_doc, "_space_fileno()\n--\n\nDescriptor that is readable while a put would find space, or the queue is shut down.");
@@ -548,6 +531,56 @@ static PyObject *queue_space_fileno(PyObject *self, PyObject *unused)
         fd = skep_queue_space_fd(queue);
         Py_END_ALLOW_THREADS
         return fd < 0 ? raise_result(as_queue(self)->state, fd, NULL, 0) : PyLong_FromLong(fd);
+}
+
+/* --- tasks: JoinableQueue's, under other names, as a Queue has none --- */
+
+PyDoc_STRVAR(task_done_doc, "_task_done()\n--\n\nOne object that was got is done with.  ValueError: all are already.");
+static PyObject *queue_task_done(PyObject *self, PyObject *unused)
+{
+        skep_queue *queue = made_handle(self);
+        int result = queue ? skep_queue_task_done(queue) : 0;
+
+        (void)unused;
+        if (!queue)
+                return NULL;
+        if (result == -EOVERFLOW) {
+                PyErr_SetString(PyExc_ValueError, "task_done() called too many times");
+                return NULL;
+        }
+        if (result < 0)
+                return raise_result(as_queue(self)->state, result, NULL, 0);
+        Py_RETURN_NONE;
+}
+
+static int attempt_join(void *pointer, skep_deadline deadline)
+{
+        return skep_queue_join(pointer, deadline);
+}
+
+PyDoc_STRVAR(join_doc, "_join()\n--\n\nWait until all objects that were put are done with.");
+static PyObject *queue_join(PyObject *self, PyObject *unused)
+{
+        const struct patience patience = {.deadline = skep_forever(), .blocks = true};
+        skep_queue *queue = made_handle(self);
+        int result;
+
+        (void)unused;
+        if (!queue)
+                return NULL;
+        result = wait_for(attempt_join, queue, &patience, false);
+        if (result != 0)
+                return raise_result(as_queue(self)->state, result, NULL, 0);
+        Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(unfinished_doc, "_unfinished()\n--\n\nNumber of objects that were put and are not done with.");
+static PyObject *queue_unfinished(PyObject *self, PyObject *unused)
+{
+        skep_queue *queue = made_handle(self);
+
+        (void)unused;
+        return queue ? PyLong_FromUnsignedLongLong(skep_queue_unfinished(queue)) : NULL;
 }
 
 static PyObject *queue_get_closed(PyObject *self, void *unused)
@@ -602,8 +635,10 @@ static PyMethodDef queue_methods[] = {
         {"close", queue_close, METH_NOARGS, close_doc},
         {"shutdown", queue_shutdown, METH_NOARGS, shutdown_doc},
         {"fileno", queue_fileno, METH_NOARGS, fileno_doc},
-        {"_wait_space", queue_wait_space, METH_O, wait_space_doc},
         {"_space_fileno", queue_space_fileno, METH_NOARGS, space_fileno_doc},
+        {"_task_done", queue_task_done, METH_NOARGS, task_done_doc},
+        {"_join", queue_join, METH_NOARGS, join_doc},
+        {"_unfinished", queue_unfinished, METH_NOARGS, unfinished_doc},
         {NULL, NULL, 0, NULL},
 };
 
@@ -615,8 +650,9 @@ static PyGetSetDef queue_getset[] = {
         {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyDoc_STRVAR(queue_doc, "Queue(hive, maxsize=0, name=None)\n--\n\n"
-                        "A queue in a hive; maxsize 0 or less: no limit.  MemoryError: the hive is full.");
+PyDoc_STRVAR(queue_doc, "Queue(hive, maxsize=0, name=None, acknowledge=False, deliveries=0)\n--\n\n"
+                        "A queue in a hive; maxsize 0 or less: no limit.  MemoryError: the hive is full.  With acknowledge=True get() acknowledges\n"
+                        "at once; Delivery.take() does not.");
 
 static PyType_Slot queue_slots[] = {
         {Py_tp_doc, (void *)queue_doc},

@@ -1,8 +1,8 @@
 from multiprocessing import *  # what is not named below is the standard library's, bound to skep's contexts
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
-from . import arrays as arrays, context as context, managers as managers, queues as queues, shared_memory as shared_memory
+from . import arrays as arrays, context as context, deliveries as deliveries, managers as managers, queues as queues, shared_memory as shared_memory
 from . import executor as executor, pool as pool, sharedctypes as sharedctypes, synchronize as synchronize
 from ._crew import WorkerDied as WorkerDied
 from ._core import (GoneError as GoneError, HiveError as HiveError, OwnerDiedError as OwnerDiedError,
@@ -10,11 +10,15 @@ from ._core import (GoneError as GoneError, HiveError as HiveError, OwnerDiedErr
 from .arrays import array as array, asarray as asarray, empty as empty, from_dlpack as from_dlpack, full as full, ones as ones, zeros as zeros
 from .arrays import install_numpy_allocator as install_numpy_allocator, numpy_allocator as numpy_allocator
 from .context import Process as Process
+from .dicts import Dict as Dict, Namespace as Namespace
 from .executor import ProcessPoolExecutor as ProcessPoolExecutor
 from .hive import Hive as Hive, default_hive as default_hive
 from .sharedctypes import Array as Array, RawArray as RawArray, RawValue as RawValue, Value as Value
 
+@overload
 def Queue(maxsize: int = 0) -> queues.Queue[Any]: ...
+@overload
+def Queue(maxsize: int = 0, *, acknowledge: Literal[True], deliveries: int = 0) -> deliveries.AcknowledgedQueue: ...
 def JoinableQueue(maxsize: int = 0) -> queues.JoinableQueue[Any]: ...
 def SimpleQueue() -> queues.SimpleQueue[Any]: ...
 def Pool(processes: int | None = None, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = (),

@@ -17,8 +17,17 @@ __all__ = ()
 class BaseContext(_standard.BaseContext):
     """What all contexts of skep offer: names and signatures of multiprocessing's."""
 
-    def Queue(self, maxsize=0):
-        """A skep.queues.Queue; maxsize 0 or less: no limit."""
+    def Queue(self, maxsize=0, *, acknowledge=False, deliveries=0):
+        """A skep.queues.Queue; maxsize 0 or less: no limit.
+
+        acknowledge=True: a skep.deliveries.AcknowledgedQueue.  What is got goes back if its taker dies before acknowledge(), and after so
+        many deliveries (0: any number) to dead_letters().
+        """
+        if acknowledge:
+            from .deliveries import AcknowledgedQueue
+            return AcknowledgedQueue(maxsize, deliveries=deliveries, ctx=self.get_context())
+        if deliveries:
+            raise ValueError('deliveries are counted in a queue with acknowledge=True')
         from .queues import Queue
         return Queue(maxsize, ctx=self.get_context())
 

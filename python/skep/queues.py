@@ -13,7 +13,6 @@ Against multiprocessing.queues:
 * a process that is killed leaves the queue working; what it had begun to take comes out again;
 * `await queue.aget()`, `await queue.aput(obj)` and `async for obj in queue` wait in asyncio's loop, many tasks at once.
 """
-import time
 import types
 import weakref
 
@@ -24,8 +23,6 @@ from .hive import default_hive
 from .reference import Referable
 
 __all__ = ['Queue', 'SimpleQueue', 'JoinableQueue', 'Empty', 'Full']
-
-_RUN = 256  # objects counted at once
 
 
 class _End:
@@ -167,76 +164,20 @@ class Queue(_Shared):
     __class_getitem__ = classmethod(types.GenericAlias)
 
 
-class _Unfinished(Referable, _core.Value):
-    """A counter that others of the hive find."""
-
-
 class JoinableQueue(Queue):
     """A Queue that counts the objects for which nobody has said task_done() yet; join() waits until there are none.
 
-    The count is one number in the hive, changed in one step.  Who is killed with an object that he has got leaves it
-    unfinished, as it is, until another says task_done() for it.  Not covered yet: who is killed inside put(), after counting
-    and before the object is there (pickling lies between), leaves the figure too high, and join() waits for task_done().
+    The figure is exact whoever is killed when: what a killed producer did not come to put is not counted.  Who is killed with an
+    object that he has got leaves it unfinished, until another says task_done() for it.
     """
-
-    def __init__(self, maxsize=0, *, ctx=None):
-        super().__init__(maxsize, ctx=ctx)
-        self._unfinished = _Unfinished(self.hive, 'q')
-
-    def put(self, obj, block=True, timeout=None, *, copy=None):
-        """As of Queue."""
-        self.put_many((obj,), block, timeout, copy=copy)
-
-    def put_nowait(self, obj):
-        """put(obj, block=False)."""
-        self.put_many((obj,), False)
-
-    def put_many(self, iterable, block=True, timeout=None, *, copy=None):
-        """As of Queue.
-
-        What is put is counted first, so that nobody finishes what is not counted yet, and counted back if it could not be
-        put.  Who waits for space has counted nothing, so that it does no harm to kill him; only one killed within the few
-        instructions of an attempt leaves a figure too high.
-        """
-        items = tuple(iterable)
-        end = None if timeout is None else time.monotonic() + timeout
-        put_many, count = super().put_many, self._unfinished.add
-        done = 0
-        while done < len(items):
-            some = items[done:done + _RUN]
-            taken = number = len(some)
-            counted = full = None
-            try:
-                counted = count(number)
-                put_many(some, False, copy=copy)
-            except BaseException as error:
-                # A handler of signals raises between two calls: without a `count` what had been called was done.
-                taken = getattr(error, 'count', 0 if counted is None else number)
-                error.count = done + taken
-                if not block or not isinstance(error, Full):
-                    raise
-                full = error
-            finally:
-                if taken < number:
-                    count(taken - number)
-            done += taken
-            if full and not self._wait_space(None if end is None else end - time.monotonic()):
-                raise full
-        return done
 
     def task_done(self):
         """Say that one object that was got is done with.  ValueError: there are no more unfinished ones than that."""
-        left = self._unfinished.add(0)
-        while left > 0:
-            if self._unfinished.compare_exchange(left, left - 1):
-                return
-            left = self._unfinished.add(0)
-        raise ValueError('task_done() called too many times')
+        self._task_done()
 
     def join(self):
         """Wait until each object that was put is done with."""
-        while left := self._unfinished.add(0):
-            self._unfinished._wait(0, left, None)
+        self._join()
 
 
 class SimpleQueue(_Shared):

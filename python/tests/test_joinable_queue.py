@@ -15,7 +15,7 @@ import queue_children as children
 
 
 def unfinished(queue):
-    return queue._unfinished.add(0)
+    return queue._unfinished()
 
 
 def test_it_is_a_queue_and_picklable(context):
@@ -115,6 +115,35 @@ def test_a_producer_killed_while_the_queue_is_full_does_no_harm(context):
         queue.get()
         queue.task_done()
     queue.join()
+
+
+@pytest.mark.parametrize('maxsize', [0, 5])
+def test_a_producer_killed_anywhere_in_put_leaves_the_figure_exact(context, maxsize):
+    """What it had put is counted, and what it had not is not; so join() ends when that is done with."""
+    queue = context.JoinableQueue(maxsize)
+    for turn in range(12 if context.get_start_method() == 'fork' else 2):
+        ready = context.Queue()
+        producer = context.Process(target=children.say_and_put_for_ever, args=(queue, ready))
+        producer.start()
+        ready.get()
+        until = time.monotonic() + 0.002 * turn
+        while time.monotonic() < until:
+            try:
+                queue.get_nowait()
+                queue.task_done()
+            except standard.Empty:
+                pass
+        producer.kill()
+        producer.join()
+        while True:
+            try:
+                queue.get(timeout=0.2)  # past what it was writing
+            except standard.Empty:
+                break
+            queue.task_done()
+        queue.join()
+        with pytest.raises(ValueError):
+            queue.task_done()
 
 
 def test_a_waiting_put_goes_on_when_there_is_space():

@@ -185,6 +185,46 @@ def test_daemons_end_with_their_parent(program):
         os.kill(pid, 0)
 
 
+@pytest.mark.parametrize('method', ['fork', 'spawn', 'forkserver'])
+@pytest.mark.parametrize('end', ['return', 'sys.exit()'])
+def test_a_child_that_ends_leaves_every_hive_in_order(program, method, end):
+    """No barrier breaks for it, in whichever hive, and no name of a hive is left of which it was the last member."""
+    assert program(f'''
+        def child(name, barriers):
+            global kept
+            kept = mp.Hive.create(name, capacity=16 << 20)
+            kept_queue = globals()['queue'] = kept.queue('q', create=True)
+            kept_queue.put(1)
+            for barrier in barriers:
+                barrier.wait(10)
+            {end}
+        if __name__ == '__main__':
+            context = mp.get_context('{method}')
+            hives = mp.default_hive(), mp.Hive.create(capacity=16 << 20), mp.Hive.create('surprises-b-%d' % os.getpid(), capacity=16 << 20)
+            barriers = [mp.synchronize.Barrier(2, hive=hive) for hive in hives]
+            name = 'surprises-a-%d' % os.getpid()
+            process = context.Process(target=child, args=(name, barriers))
+            process.start()
+            for barrier in barriers:
+                barrier.wait(10)
+            process.join()
+            for hive in hives:
+                hive.reap()
+            print(process.exitcode, [barrier.broken for barrier in barriers], os.path.exists('/dev/shm/skep.' + name))
+    ''') == '0 [False, False, False] False'
+
+
+def test_a_program_that_ends_leaves_no_name(program):
+    """Also if it never closed the hive, and its queue is held until the very end."""
+    name = f'surprises-{os.getpid()}'
+    program(f'''
+        mp.held = mp.Hive.create('{name}', capacity=16 << 20).queue('q', create=True)
+        mp.held.put(1)
+        sys.modules['held'] = mp.held
+    ''')
+    assert not os.path.exists('/dev/shm/skep.' + name)
+
+
 # --- many -------------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize('method', ['fork', 'spawn', 'forkserver'])
@@ -468,18 +508,27 @@ def test_an_embedded_interpreter_imports(program, tmp_path):
     assert (done.returncode, done.stdout) == (0, '1\n'), done.stderr
 
 
-@pytest.fixture
-def other_python(tmp_path):
+def other_pythons():
+    """{version: (interpreter, its headers, suffix of its extensions)} of those that skep is for and this is not."""
+    found = {}
+    for python in [*glob.glob(os.path.expanduser('~/.pyenv/versions/3.*/bin/python3')), *glob.glob('/usr/bin/python3.[0-9]*[0-9]')]:
+        probe = 'import sys, sysconfig as s; print("%d.%d" % sys.version_info[:2], s.get_path("include"), s.get_config_var("EXT_SUFFIX"))'
+        version, include, suffix = subprocess.run([python, '-c', probe], capture_output=True, text=True).stdout.split()
+        if sys.version_info[:2] != tuple(map(int, version.split('.'))) >= (3, 9) and os.path.exists(f'{include}/Python.h'):
+            found[version] = python, include, suffix
+    return found
+
+
+OTHERS = other_pythons()
+
+
+@pytest.fixture(params=OTHERS or ['no other Python'])
+def other_python(request, tmp_path):
     """(interpreter of another version, folder with skep for it), the extension compiled here over this build's library."""
-    ours = sys.version_info[:2]
+    if not OTHERS:
+        pytest.skip('no other Python from 3.9 on with its headers here')
+    python, include, suffix = OTHERS[request.param]
     root, library = Path(__file__).resolve().parents[2], Path(skep._core.__file__).resolve().parents[2] / 'lib'
-    for python in [*glob.glob(os.path.expanduser('~/.pyenv/versions/3.*/bin/python3')), *glob.glob('/usr/bin/python3.[0-9][0-9]')]:
-        probe = 'import sys, sysconfig as s; print(*sys.version_info[:2], s.get_path("include"), s.get_config_var("EXT_SUFFIX"))'
-        major, minor, include, suffix = subprocess.run([python, '-c', probe], capture_output=True, text=True).stdout.split()
-        if (3, 11) <= (int(major), int(minor)) != ours and os.path.exists(f'{include}/Python.h'):
-            break
-    else:
-        pytest.skip('no other Python from 3.11 on with its headers here')
     if SANITIZED or not (library / 'libskep.so').exists() or not shutil.which('cc'):
         pytest.skip('no plain shared library or no compiler here')
     package = tmp_path / 'other/skep'
@@ -500,20 +549,29 @@ def test_two_versions_of_python_in_a_named_hive(program, other_python):
         from skep.synchronize import Lock
         other = """if True:
             import sys, skep as mp
+            from skep import _core
             from skep.synchronize import Lock
             with mp.Hive.open('{name}') as hive:
                 there, back, lock = hive.queue('there'), hive.queue('back'), Lock.open(hive, 'lock')
+                value = _core.Value.open(hive, 'value')
                 number, text, values = (there.get(timeout=10) for _ in range(3))
                 back.put((sys.version_info[1], number + 1, text * 2, bytes(values)[-3:], lock.acquire(block=False)))
-                there.put(there)"""
+                there.put(there)
+                value.add(40)
+                try:
+                    hive.queue('none')
+                except FileNotFoundError:
+                    value.add(100)"""
         with mp.Hive.create('{name}', capacity=16 << 20) as hive:
             there, back = hive.queue('there', create=True), hive.queue('back', create=True)
-            lock = Lock(hive=hive, name='lock')
+            lock, value = Lock(hive=hive, name='lock'), mp.sharedctypes._core.Value(hive, 'q', name='value')
+            value.add(2)
             for obj in 1, 'text', b'bytes' * 1000:
                 there.put(obj)
             with lock:
                 done = subprocess.run(['{python}', '-c', other], env={{**os.environ, 'PYTHONPATH': '{folder}'}}, timeout=15)
             assert done.returncode == 0
             minor, *rest = back.get(timeout=5)
-            print(minor != sys.version_info[1], rest, there.get(timeout=5).reference == there.reference, hive.reap() and hive.verify()['problems'])
-    ''') == "True [2, 'texttext', b'tes', False] True 0"
+            print(minor != sys.version_info[1], rest, there.get(timeout=5).reference == there.reference, value.add(0),
+                  hive.reap() and hive.verify()['problems'])
+    ''') == "True [2, 'texttext', b'tes', False] True 142 0"

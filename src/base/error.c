@@ -10,7 +10,7 @@
         X(ENOSPC, "the hive is full; free something") \
         X(ENOMEM, "out of private memory or address space") \
         X(EUSERS, "the member or agent table is full") \
-        X(EPROTO, "the hive has another format version or byte order") \
+        X(EPROTO, "another format version or byte order, or a peer that does not keep to the protocol") \
         X(EPROTOTYPE, "the object or message is of another kind") \
         X(ENOENT, "no such name") \
         X(ENAMETOOLONG, "the name is too long") \
@@ -26,9 +26,9 @@
         X(E2BIG, "the options are newer than the library, or an argument is too long") \
         X(EDEADLK, "already held by this thread") \
         X(EBUSY, "still in use") \
-        X(ENOTSUP, "not offered here") \
+        X(ENOTSUP, "not offered here, or not for an object of another machine") \
         X(EAGAIN, "not now: it was changed, or a resource is short") \
-        X(ERANGE, "no such index") \
+        X(ERANGE, "no such index or position") \
         X(EPIPE, "broken: a party died, gave up or ran out of time") \
         X(EINTR, "interrupted") \
         X(EACCES, "permission denied") \
@@ -36,6 +36,13 @@
         X(EMFILE, "too many open descriptors in this process") \
         X(ENFILE, "too many open files in the system") \
         X(EIO, "input or output failed") \
+        X(ECONNREFUSED, "nobody listens there") \
+        X(ECONNRESET, "the connection broke; a call that was under way may have happened") \
+        X(ENOTCONN, "not connected; the call has not happened") \
+        X(EHOSTUNREACH, "no such host, or no way to it") \
+        X(EADDRINUSE, "somebody listens there already") \
+        X(EADDRNOTAVAIL, "no address of this machine") \
+        X(ENOSYS, "built without the network, or OpenSSL is not installed") \
         X(ECANCELED, "cancelled before it was done") \
         X(ERANGE, "no such position")
 

@@ -54,11 +54,9 @@ static void intent_finish(struct skep_agent *dead)
 static int reap_intents(struct reap *reap)
 {
         skep_hive *hive = reap->hive;
-        uint32_t *names_lock = &hive->heap->names_lock;
-        if (reap_concerns(reap, skep_load32(names_lock) & AGENT_ID_MASK)) {
-                skep_store32(names_lock, 0); /* waiters look again within a slice */
-                PROBE("recover.names_lock");
-        }
+        uint32_t *names_lock = &hive->heap->names_lock, seen = skep_load32(names_lock);
+        if (reap_concerns(reap, seen & AGENT_ID_MASK) && skep_cas32(names_lock, &seen, 0)) /* or somebody has just taken it over */
+                PROBE("recover.names_lock"); /* waiters look again within a slice */
         for (uint32_t index = 1; index <= hive->agent_max; index++) {
                 if ((skep_load(&hive->agents[index].word) & 0xffff) != reap->member + 1)
                         continue;
@@ -158,7 +156,7 @@ static int fork_prepare_claims(struct skep_agent *agent, uint32_t child)
         return heap_walk(agent->hive, agent, fork_claim, &walk);
 }
 
-/* In the child: other threads of the parent may have been in the middle of taking or giving; local says what we hold. */
+/* In the child, if other threads of the parent may have been in the middle of taking or giving: local says what we hold. */
 static int fork_settle(skep_hive *hive, struct shm_block *block, void *context)
 {
         struct skep_agent *agent = context;

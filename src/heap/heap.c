@@ -566,9 +566,9 @@ int heap_walk(skep_hive *hive, struct skep_agent *actor, heap_visit *visit, void
 /* A dead holder's lock is opened; what it guards is consistent at every step. */
 static int reap_lock(struct reap *reap)
 {
-        uint32_t *word = &reap->hive->heap->lock;
-        if (reap_concerns(reap, lock_owner(word)))
-                lock_release_inner(reap->actor, word);
+        uint32_t *word = &reap->hive->heap->lock, seen = skep_load32(word);
+        if (reap_concerns(reap, seen & AGENT_ID_MASK) && skep_cas32(word, &seen, 0)) /* or somebody has just taken it over */
+                PROBE("lock.freed"); /* waiters look again within a slice */
         return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * layout.h - what lies where in a hive file, format version 1.
+ * layout.h - what lies where in a hive file, format version 2.
  *
  *   offset                    what                             size
  *   0                         struct shm_hive                  4096
@@ -23,7 +23,7 @@
 
 #define HIVE_MAGIC "SKEPHIVE"
 #define HIVE_BYTE_ORDER 0x01020304u
-#define HIVE_VERSION 1u
+#define HIVE_VERSION 2u
 #define HIVE_CAPACITY_MIN (UINT64_C(1) << 20)
 #define HIVE_CAPACITY_MAX (UINT64_C(1) << 40)
 #define HIVE_MEMBER_MAX 256u
@@ -123,7 +123,8 @@ struct shm_agent {
         uint64_t pad[3];
         uint64_t holds;        /* {changes 56, which of the hive's own locks 8}; written by the agent only, see sync/lock.c */
         struct shm_intent intent; /* its own cache line */
-        uint64_t reserved1[3];
+        uint64_t reads;        /* {offset of a store / 64, reads 6}: what the agent is looking into; written by the agent only, see item/store.c */
+        uint64_t reserved1[2];
         struct shm_wait wait;
         uint64_t reserved[8];
 };
@@ -196,6 +197,11 @@ enum block_kind {
         BLOCK_CHANNEL_END,
         BLOCK_SHARED_MEMORY,
         BLOCK_MAPPING,
+        BLOCK_DELIVERIES,
+        BLOCK_TABLE, /* of a dict, list or namespace; does not hold what its cells name */
+        BLOCK_DICT,
+        BLOCK_LIST,
+        BLOCK_NAMESPACE,
         BLOCK_JOB,
         BLOCK_POOL,
         BLOCK_KINDS = 32

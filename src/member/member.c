@@ -151,6 +151,7 @@ static void fork_child(void)
                 hive->member = hive->fork_fd < 0 ? MEMBER_NONE : hive->fork_member;
                 hive->fork_fd = -1;
                 hive->epoch = ++epochs;
+                hive->fork_alone = hive->agent_list && !hive->agent_list->next;
                 agents_forget(hive);
                 pthread_mutex_init(&hive->mutex, NULL); /* held by a thread that has another id here */
         }
@@ -158,7 +159,8 @@ static void fork_child(void)
         for (skep_hive *hive = handles; hive; hive = hive->next)
                 if (hive->member != MEMBER_NONE) {
                         member_pid_write(&hive->members[hive->member]);
-                        fork_child_claims(hive);
+                        if (!hive->fork_alone)
+                                fork_child_claims(hive);
                 }
 }
 
@@ -211,17 +213,18 @@ static void file_name(const char *name, char buffer[static sizeof PREFIX + SKEP_
 
 /*
  * NAMES.  A file gets its name when its maker is a member, so nobody ever sees half a hive.  A name goes when nobody lives
- * behind it and nobody meant to keep it: with the last member, or with whoever comes across it later.  Looking and removing
- * are one step under the lock on byte 0; who has joined by name takes that lock once and then knows whether the name stood.
+ * behind it and nobody meant to keep it: with the last member that leaves in order, or with whoever comes across it later.  Looking
+ * and removing are one step under the lock on byte 0; who has joined by name takes that lock once and then knows whether the name stood.
+ * @param leaver  a member that goes: those who leave too count as gone.  NULL: nobody
  */
-static void name_remove_if_deserted(int fd, const char *file)
+static void name_remove_if_deserted(int fd, const char *file, const skep_hive *leaver)
 {
         struct shm_hive header;
         struct os_file status;
         if (os_byte_lock_wait(fd, 0) < 0)
                 return;
-        if (hive_check(fd, &header) == 0 && !(header.flags & SKEP_HIVE_PERSISTENT) && !members_alive(fd, &header) &&
-            os_file_stat(fd, &status) == 0 && status.links)
+        if (hive_check(fd, &header) == 0 && !(header.flags & SKEP_HIVE_PERSISTENT) &&
+            (leaver ? member_is_last(leaver) : !members_alive(fd, &header)) && os_file_stat(fd, &status) == 0 && status.links)
                 (void)os_shm_unlink(file);
         (void)os_byte_unlock(fd, 0);
 }
@@ -233,7 +236,7 @@ static int name_give(int fd, const char *name)
         int result = os_shm_link(fd, file);
         int old = result == -EEXIST ? os_shm_open(file) : -1;
         if (old >= 0) {
-                name_remove_if_deserted(old, file);
+                name_remove_if_deserted(old, file, NULL);
                 result = os_shm_link(fd, file);
         }
         os_close(old);
@@ -302,7 +305,7 @@ int skep_hive_open(const char *name, skep_hive **ret_hive)
         return 0;
 }
 
-/* Our own name, as the last member that is alive: our byte is locked through the descriptor that asks, so it counts nobody. */
+/* Our own name, as the last member that is alive and stays. */
 static void name_leave(const skep_hive *hive)
 {
         char name[SKEP_NAME_MAX + 1], file[sizeof PREFIX + SKEP_NAME_MAX];
@@ -314,7 +317,7 @@ static void name_leave(const skep_hive *hive)
         struct os_file ours, theirs;
         int fd = os_shm_open(file); /* ours still, or another hive of that name? */
         if (fd >= 0 && os_file_stat(hive->fd, &ours) == 0 && os_file_stat(fd, &theirs) == 0 && ours.inode == theirs.inode && ours.device == theirs.device)
-                name_remove_if_deserted(hive->life_fd, file);
+                name_remove_if_deserted(hive->life_fd, file, hive);
         os_close(fd);
 }
 
@@ -341,6 +344,8 @@ static void leave_announce(skep_hive *hive)
         (void)skep_exchange(&hive->members[hive->member].leaving, 1);
         for (int i = 0; i < 2 && leave_functions[i]; i++)
                 leave_functions[i](hive);
+        if (hive->header->name[0])
+                name_leave(hive);
 }
 
 skep_hive *skep_hive_detach(skep_hive *hive)
@@ -360,8 +365,6 @@ skep_hive *skep_hive_detach(skep_hive *hive)
         if (hive->member != MEMBER_NONE) {
                 struct skep_reap_report report = {0};
                 (void)reap_member(hive, hive->member, &report); /* damaged: the kernel still drops the lock */
-                if (hive->header->name[0])
-                        name_leave(hive);
         }
         agents_forget(hive);
         os_close(hive->life_fd);
@@ -426,7 +429,7 @@ static int list_one(const char *file, void *context)
         struct shm_hive header;
         struct os_file status = {.links = 1};
         if (fd >= 0)
-                name_remove_if_deserted(fd, file);
+                name_remove_if_deserted(fd, file, NULL);
         entry.state = fd < 0 ? fd : hive_check(fd, &header);
         if (fd >= 0 && os_file_stat(fd, &status) == 0)
                 entry.file_bytes = status.used_bytes;

@@ -295,6 +295,33 @@ static int find_name(const struct skep_hive_entry *entry, void *context)
         return 7;
 }
 
+/* Two that end at once, by _exit(): the last of them removes the name, whichever that is. */
+START_TEST(a_name_goes_with_the_last_process_that_ends_in_order)
+{
+        for (int turn = 0; turn < 20; turn++) {
+                skep_hive *hive;
+                ck_assert_int_eq(create_named(0, &hive), 0);
+                pid_t children[2];
+                for (int i = 0; i < 2; i++)
+                        if ((children[i] = fork()) == 0) {
+                                skep_process_exiting();
+                                _exit(0);
+                        }
+                if (turn % 2)
+                        skep_hive_detach(hive);
+                for (int i = 0; i < 2; i++)
+                        ck_assert_int_eq(wait_status(children[i]), 0);
+                skep_hive *again;
+                int found = skep_hive_open(name, &again);
+                ck_assert_int_eq(found, turn % 2 ? -ENOENT : 0);
+                if (found == 0) {
+                        skep_hive_detach(again);
+                        skep_hive_detach(hive);
+                }
+        }
+}
+END_TEST
+
 START_TEST(the_list_shows_the_living_and_removes_the_stale)
 {
         skep_hive *hive;
@@ -462,6 +489,7 @@ int main(void)
         tcase_add_test(tests, a_persistent_hive_stays_with_its_contents);
         tcase_add_test(tests, a_name_in_use_is_taken);
         tcase_add_test(tests, a_named_file_whose_members_all_died_is_replaced);
+        tcase_add_test(tests, a_name_goes_with_the_last_process_that_ends_in_order);
         tcase_add_test(tests, the_list_shows_the_living_and_removes_the_stale);
         tcase_add_test(tests, whoever_looks_on_sees_a_named_hive_whole_or_not_at_all);
         tcase_add_test(tests, members_go_on_when_the_name_is_removed);

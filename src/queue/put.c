@@ -11,6 +11,7 @@
 #include "base/probe.h"
 #include "claim/bundle.h"
 #include "queue/queue.h"
+#include "sync/lock.h"
 #include "sync/wait.h"
 
 #include <errno.h>
@@ -230,6 +231,15 @@ int skep_queue_put_many(skep_queue *queue, const struct skep_bytes *messages, si
         return result;
 }
 
+static void place_cancel(struct skep_agent *agent, const struct place *place)
+{
+        uint32_t *lock = &agent->hive->heap->lock;
+        bool locked = lock_acquire_inner(agent, lock) >= 0; /* not if the word is damaged */
+        ring_put_cancel(place->ring, place->position);
+        if (locked)
+                lock_release_inner(agent, lock);
+}
+
 /* A block that this process claims gets a claim of the slot. @param description  of an array, @p bytes long; NULL: none */
 static int put_claimed(skep_queue *queue, struct skep_agent *agent, struct shm_block *block, uint32_t kind, uint64_t bytes, const void *description,
                        skep_deadline deadline)
@@ -241,7 +251,7 @@ static int put_claimed(skep_queue *queue, struct skep_agent *agent, struct shm_b
         place_intent(agent, &place, INTENT_HOLD, block);
         result = claim_hold(agent, block);
         if (result < 0) {
-                ring_put_cancel(place.ring, place.position);
+                place_cancel(agent, &place);
                 intent_clear(agent);
                 return result;
         }

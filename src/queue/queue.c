@@ -2,7 +2,7 @@
 /*
  * queue.c - make, find and end a queue; what it holds; recovery, verification and destruction.
  *
- * Putting is put.c, getting is get.c, waiting descriptors are watch.c.
+ * Putting is put.c, getting is get.c, what is unfinished tasks.c, waiting descriptors are watch.c.
  *
  * CRASH.  dies                                       found as                         repaired by
  *         making a ring, before linking it           intent LINK, word not the block  reaper: block freed
@@ -11,6 +11,7 @@
  *         putting back, before head_segment falls    RETURNED in a ring left behind   the reaper lowers head_segment to 0
  *         in a slot                                  ring.c's table                   ring_recover()
  *         between a slot's ring and its claims       intent HOLD, LINK, DROP          claim/recover.c, before the slots
+ *         taken, not acknowledged                    delivery.c's table               delivery_recover(), before the rings
  *         destroying                                 queue RETIRED(dead)              reaper goes on: each ring is drained, unlinked, dropped
  *         before waking sleepers                     -                                their slices end; the reaper wakes them too
  */
@@ -63,11 +64,26 @@ static int queue_new(struct skep_agent *agent, struct shm_block *block, skep_que
         queue->reference = claim_reference(agent->hive, block);
         queue->capacity = shared->capacity;
         queue->slot_bytes = shared->slot_bytes;
+        queue->acknowledges = shared->flags & SKEP_QUEUE_ACKNOWLEDGE;
         queue->may_spin = !(shared->flags & SKEP_QUEUE_NO_SPIN) && os_cpu_count() > 1;
         queue->putting = queue->getting = (struct queue_side){.spin_ns = 20000, .linger_every = 1, .linger_in = 1};
         pthread_mutex_init(&queue->mutex, NULL);
         *ret_queue = queue;
         return 0;
+}
+
+void queue_link(struct skep_agent *agent, uint64_t *word, struct shm_block *block, enum block_kind kind)
+{
+        uint64_t expected = 0;
+        intent_set(agent, INTENT_LINK, block, word, INTENT_WORD);
+        claim_publish(agent, block, kind);
+        bool linked = skep_cas(word, &expected, hive_offset(agent->hive, block));
+        PROBE("queue.linked");
+        if (!linked)
+                claim_unpublish(agent, block);
+        intent_clear(agent);
+        if (!linked)
+                heap_give(agent, block);
 }
 
 int queue_add_segment(skep_queue *queue, struct skep_agent *agent, uint32_t segment)
@@ -80,19 +96,8 @@ int queue_add_segment(skep_queue *queue, struct skep_agent *agent, uint32_t segm
         int result = heap_take(agent, bytes, &block);
         if (result < 0)
                 return result;
-        uint64_t *word = &queue->shared->segments[segment], expected = 0;
         ring_format(heap_data(queue->hive, block, &unused), slots, queue->slot_bytes, !queue->capacity);
-        intent_set(agent, INTENT_LINK, block, word, INTENT_WORD);
-        claim_publish(agent, block, BLOCK_RING);
-        bool linked = skep_cas(word, &expected, hive_offset(queue->hive, block));
-        PROBE("queue.linked");
-        if (!linked) {
-                claim_unpublish(agent, block);
-                intent_clear(agent);
-                heap_give(agent, block);
-                return 0;
-        }
-        intent_clear(agent);
+        queue_link(agent, &queue->shared->segments[segment], block, BLOCK_RING);
         return 0;
 }
 
@@ -106,7 +111,9 @@ int skep_queue_create(skep_hive *hive, const struct skep_queue_options *given, s
 {
         struct skep_queue_options options;
         int result = options_copy(&options, sizeof options, given);
-        if (result == 0 && (options.flags & ~SKEP_QUEUE_NO_SPIN || options.slot_bytes > 4096 || options.capacity > UINT32_MAX))
+        if (result == 0 && (options.flags & ~(SKEP_QUEUE_NO_SPIN | SKEP_QUEUE_ACKNOWLEDGE) || options.slot_bytes > 4096 || options.capacity > UINT32_MAX))
+                result = -EINVAL;
+        if (result == 0 && options.delivery_max && (options.delivery_max > UINT16_MAX || !(options.flags & SKEP_QUEUE_ACKNOWLEDGE)))
                 result = -EINVAL;
         if (result == 0 && options.name)
                 result = name_check(options.name);
@@ -124,6 +131,7 @@ int skep_queue_create(skep_hive *hive, const struct skep_queue_options *given, s
         shared->capacity = options.capacity;
         shared->slot_bytes = align_up(options.slot_bytes ? options.slot_bytes : QUEUE_SLOT_BYTES, 64);
         shared->flags = options.flags;
+        shared->delivery_max = options.delivery_max;
         claim_adopt(agent, block, BLOCK_QUEUE); /* LIVE only now: a reaper never destroys half a header */
         skep_queue *queue;
         result = queue_new(agent, block, &queue);
@@ -219,7 +227,7 @@ void queue_close_block(skep_hive *hive, struct shm_block *block)
 uint64_t skep_queue_size(const skep_queue *given)
 {
         skep_queue *queue = (skep_queue *)(uintptr_t)given; /* only its cache of rings changes */
-        uint64_t size = 0;
+        uint64_t size = queue->acknowledges ? delivery_size(queue->hive, queue->shared) : 0;
         const struct ring *ring;
         for (uint32_t i = (uint32_t)skep_load(&queue->shared->head_segment); (ring = queue_ring(queue, i)); i++)
                 size += ring_size(ring);
@@ -248,7 +256,7 @@ int skep_queue_is_closed(const skep_queue *queue)
 
 bool queue_is_ready(skep_queue *queue)
 {
-        if (skep_load(&queue->shared->closed))
+        if (skep_load(&queue->shared->closed) || (queue->acknowledges && delivery_size(queue->hive, queue->shared)))
                 return true;
         const struct ring *ring;
         for (uint32_t i = (uint32_t)skep_load(&queue->shared->head_segment); (ring = queue_ring(queue, i)); i++) {
@@ -279,6 +287,8 @@ void queue_recover(struct reap *reap, struct shm_block *block)
         if (!shared || bytes < sizeof *shared)
                 return;
         uint64_t changed = 0;
+        if (shared->flags & SKEP_QUEUE_ACKNOWLEDGE)
+                delivery_recover(reap, shared); /* first: it looks at the slots */
         for (uint32_t i = 0; i < QUEUE_SEGMENTS; i++) {
                 struct ring ring;
                 if (ring_of_block(hive, claim_find(hive, skep_load(&shared->segments[i]), 0), &ring) == 0)
@@ -287,6 +297,7 @@ void queue_recover(struct reap *reap, struct shm_block *block)
         queue_head_lower(shared, 0);
         event_wake(&shared->not_empty, INT32_MAX); /* what the dead would have said */
         event_wake(&shared->not_full, INT32_MAX);
+        event_wake(&shared->all_done, INT32_MAX);
         reap->report->slots += changed;
 }
 
@@ -368,6 +379,7 @@ static void queue_destroy(struct skep_agent *agent, struct shm_block *block)
                 PROBE("queue.unlinked");
                 claim_drop(agent, ring_block);
         }
+        claim_unlink(agent, &shared->deliveries);
 }
 
 static uint64_t queue_verify(skep_hive *hive, struct shm_block *block)
@@ -406,6 +418,8 @@ static void queue_inspect(skep_hive *hive, struct shm_block *block, struct skep_
                 if (ring_of_block(hive, claim_find(hive, skep_load(&shared->segments[i]), 0), &ring) == 0)
                         info->value += ring_size(&ring);
         }
+        if (shared && bytes >= sizeof *shared)
+                info->value += delivery_size(hive, shared);
 }
 
 static const struct kind queue_kind = {

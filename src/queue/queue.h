@@ -39,17 +39,21 @@ struct message {
         uint64_t data_max;
 };
 
-static inline struct message message_of(const struct ring *ring, uint64_t position)
+static inline struct message message_in(const uint64_t *slot_head, const uint8_t *data, uint64_t slot_bytes)
 {
-        uint64_t head = skep_glance(&ring_slot(ring, position)->head);
-        const uint8_t *data = ring_data(ring, position);
-        struct message message = {0, (uint32_t)head, (uint8_t)(head >> 32), data, ring->slot_bytes};
+        uint64_t head = skep_glance(slot_head);
+        struct message message = {0, (uint32_t)head, (uint8_t)(head >> 32), data, slot_bytes};
         if (head & MESSAGE_BLOCK) {
                 const struct shm_message *shared = (const void *)data;
                 message = (struct message){skep_glance(&shared->block), skep_glance(&shared->bytes), message.kind, data + sizeof *shared,
-                                           ring->slot_bytes - sizeof *shared};
+                                           slot_bytes - sizeof *shared};
         }
         return message;
+}
+
+static inline struct message message_of(const struct ring *ring, uint64_t position)
+{
+        return message_in(&ring_slot(ring, position)->head, ring_data(ring, position), ring->slot_bytes);
 }
 
 /*
@@ -62,16 +66,22 @@ struct shm_queue {
         uint64_t slot_bytes;               /* constant */
         uint64_t flags;                    /* constant: SKEP_QUEUE_* */
         uint64_t segments[QUEUE_SEGMENTS]; /* block of each ring: 0, then that for ever.  Each is a claim of the queue */
-        uint64_t pad0[13];
+        uint64_t delivery_max;             /* constant: tries after which a message is a dead letter; 0: any number */
+        uint64_t deliveries;               /* block of the first table: 0, then that for ever.  A claim of the queue; delivery.c */
+        uint64_t pad0[11];
         uint64_t head_segment;             /* hint {epoch 32, index 32}: first that may have messages; lowered with a message put back */
         uint64_t tail_segment;             /* hint: index of the last */
         uint64_t closed;                   /* 0, then 1 for ever */
         uint64_t orphaned;                 /* 0, then 1 for ever: nobody will get what is in it */
-        uint64_t pad1[12];
+        uint64_t returned;                 /* hint {changes 63, SOME 1}: are there messages that came back? */
+        uint64_t pad1[11];
         uint32_t not_empty;                /* event counts */
         uint32_t pad2[31];
         uint32_t not_full;
         uint32_t pad3[31];
+        uint64_t done;                     /* messages that are done, only raised; tasks.c */
+        uint32_t all_done;                 /* event count */
+        uint32_t pad4[29];
 };
 _Static_assert(sizeof(struct shm_queue) % 64 == 0, "format");
 
@@ -93,10 +103,12 @@ struct skep_queue {
         skep_block reference;
         uint64_t capacity;
         uint64_t slot_bytes;
+        bool acknowledges;
         uint32_t may_spin;
         uint32_t open; /* rings[] known: bit per segment */
         struct queue_side putting;
         struct queue_side getting;
+        uint64_t delivery_hint; /* record that was found last */
         struct ring rings[QUEUE_SEGMENTS];
         struct queue_watch *watch, *space_watch; /* watch.c */
         pthread_mutex_t mutex;     /* over rings */
@@ -121,6 +133,9 @@ const struct ring *queue_ring(skep_queue *queue, uint32_t segment);
 /* One ring more at the end; 0 also if somebody else was quicker. @return 0, -ENOSPC */
 int queue_add_segment(skep_queue *queue, struct skep_agent *agent, uint32_t segment);
 
+/* A word of the queue's that is 0 becomes the HELD block, made LIVE with one claim; given back if somebody else was quicker. */
+void queue_link(struct skep_agent *agent, uint64_t *word, struct shm_block *block, enum block_kind kind);
+
 /* Let getters begin at that segment again, at the latest; who saw it drained before cannot pass it. */
 void queue_head_lower(struct shm_queue *shared, uint32_t segment);
 
@@ -131,6 +146,26 @@ bool queue_has_space(skep_queue *queue);
 
 /* Is something to get, by anybody, or is the queue closed? */
 bool queue_is_ready(skep_queue *queue);
+
+/* --- delivery.c: messages that were taken and not yet acknowledged, each in a record ----------------------------------------- */
+
+struct shm_delivery;
+/* One that came back, and is now held by this process. @return NULL none */
+struct shm_delivery *delivery_again(skep_queue *queue);
+/* A dead letter. @return NULL none */
+struct shm_delivery *delivery_dead(skep_queue *queue);
+/* Move a message out of a slot READING(me), which is left. @return 0; -ENOSPC, and the slot is as it was */
+int delivery_keep(skep_queue *queue, struct skep_agent *agent, const struct ring *ring, uint64_t position, struct shm_delivery **ret_record);
+struct message delivery_message(const skep_queue *queue, const struct shm_delivery *record);
+uint64_t delivery_word(const struct shm_delivery *record);
+uint32_t delivery_count(uint64_t word);
+/* The record at that offset, if it still says that this process holds it. @return NULL */
+struct shm_delivery *delivery_of(skep_queue *queue, uint64_t offset, uint64_t word);
+/* The message is done with, or goes back; nothing if the record says something else by now. */
+void delivery_acknowledge(struct skep_agent *agent, struct shm_delivery *record, uint64_t word);
+void delivery_reject(skep_queue *queue, struct shm_delivery *record, uint64_t word);
+uint64_t delivery_size(skep_hive *hive, struct shm_queue *shared); /* that came back */
+void delivery_recover(struct reap *reap, struct shm_queue *shared);
 
 /* After a get that found the queue empty, of its watch, or a put that found it full, of its space_watch.  NULL: nothing. */
 void watch_rearm(struct queue_watch *watch);

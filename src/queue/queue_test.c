@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -110,6 +111,83 @@ START_TEST(a_closed_queue_is_drained_and_takes_no_more)
         ck_assert_int_eq(get(queue), 1);
         ck_assert_int_eq(get(queue), -ESHUTDOWN);
         ck_assert_int_eq(skep_queue_is_closed(queue), 1);
+}
+END_TEST
+
+START_TEST(what_was_put_is_joined_when_it_is_done)
+{
+        skep_queue *queues[2] = {queue};
+        ck_assert_int_eq(skep_queue_create(hive, NULL, &queues[1]), 0); /* of many rings */
+        for (int i = 0; i < 2; i++) {
+                skep_queue *of = queues[i];
+                uint64_t most = i ? 1000 : 3, done = 0;
+                ck_assert_int_eq(skep_queue_join(of, skep_nowait()), 0);
+                ck_assert_int_eq(skep_queue_task_done(of), -EOVERFLOW);
+                for (int round = 0; round < 3; round++) {
+                        for (uint32_t j = 0; j < most; j++)
+                                ck_assert_int_eq(put(of, j), 0);
+                        ck_assert_uint_eq(skep_queue_unfinished(of), most);
+                        for (uint32_t j = 0; j < most; j++) {
+                                ck_assert_int_eq(skep_queue_join(of, skep_nowait()), -ETIMEDOUT);
+                                ck_assert_int_eq(get(of), j);
+                                ck_assert_uint_eq(skep_queue_unfinished(of), most - j);
+                                ck_assert_int_eq(skep_queue_task_done(of), 0);
+                        }
+                        ck_assert_int_eq(skep_queue_join(of, skep_forever()), 0);
+                        ck_assert_int_eq(skep_queue_task_done(of), -EOVERFLOW);
+                        done += most;
+                        ck_assert_uint_eq(skep_load(&of->shared->done), done);
+                }
+        }
+        skep_queue_unref(queues[1]);
+}
+END_TEST
+
+static void *finish_later(void *unused)
+{
+        usleep(100000);
+        ck_assert_int_eq(skep_queue_task_done(queue), 0);
+        usleep(100000);
+        ck_assert_int_eq(skep_queue_task_done(queue), 0);
+        return unused;
+}
+
+START_TEST(who_joins_is_woken_by_the_last_task_done)
+{
+        pthread_t thread;
+        put(queue, 1);
+        put(queue, 2);
+        ck_assert_int_eq(skep_queue_join(queue, skep_within_ns(1000000)), -ETIMEDOUT);
+        wait_slice_ns = INT64_C(3600000000000);
+        ck_assert_int_eq(pthread_create(&thread, NULL, finish_later, NULL), 0);
+        ck_assert_int_eq(skep_queue_join(queue, skep_forever()), 0);
+        ck_assert_uint_eq(skep_queue_unfinished(queue), 0);
+        pthread_join(thread, NULL);
+}
+END_TEST
+
+/* It has claimed a slot and dies before the message is there: who joins finds that out. */
+START_TEST(a_producer_that_dies_in_the_middle_is_not_waited_for)
+{
+        int status;
+        put(queue, 1);
+        ck_assert_int_eq(skep_queue_task_done(queue), 0);
+        pid_t child = fork();
+        if (child == 0) {
+                struct skep_agent *agent;
+                uint64_t position;
+                if (agent_self(hive, &agent) < 0 || ring_put_claim(queue_ring(queue, 0), agent->id, &position) != RING_DONE)
+                        _exit(1);
+                kill(getpid(), SIGKILL);
+        }
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert(WIFSIGNALED(status));
+        ck_assert_uint_eq(skep_queue_unfinished(queue), 1);
+        ck_assert_int_eq(skep_queue_join(queue, skep_forever()), 0);
+        ck_assert_int_eq(skep_queue_task_done(queue), -EOVERFLOW);
+        ck_assert_int_eq(get(queue), 1);
+        ck_assert_int_eq(put(queue, 2), 0);
+        ck_assert_uint_eq(skep_queue_unfinished(queue), 1);
 }
 END_TEST
 
@@ -672,6 +750,233 @@ START_TEST(a_message_keeps_what_it_mentions)
 }
 END_TEST
 
+/* --- acknowledged -------------------------------------------------------------------------------------------------------------- */
+
+static skep_queue *acknowledged(uint64_t capacity, uint32_t delivery_max)
+{
+        skep_queue *made;
+        ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.capacity = capacity, .flags = SKEP_QUEUE_ACKNOWLEDGE, .delivery_max = delivery_max),
+                                           &made),
+                         0);
+        return made;
+}
+
+static uint32_t borrowed(skep_queue *from, struct skep_loan *ret_loan)
+{
+        ck_assert_int_eq(skep_queue_borrow(from, ret_loan, skep_nowait()), 0);
+        return *(const uint32_t *)ret_loan->data;
+}
+
+START_TEST(what_is_held_is_in_nobodys_way)
+{
+        skep_queue *other = acknowledged(2, 0);
+        struct skep_loan loans[40];
+        ck_assert_int_eq(put(other, 0), 0);
+        for (uint32_t i = 0; i < 40; i++) { /* more than a table holds, and twenty times round the ring */
+                ck_assert_int_eq(put(other, i + 1), 0);
+                ck_assert_int_eq(put(other, 99), -ETIMEDOUT);
+                ck_assert_uint_eq(borrowed(other, &loans[i]), i);
+                ck_assert_uint_eq(loans[i].deliveries, 1);
+        }
+        ck_assert_uint_eq(skep_queue_size(other), 1);
+        for (uint32_t i = 0; i < 40; i += 2)
+                skep_queue_put_back(&loans[i]);
+        ck_assert_uint_eq(skep_queue_size(other), 21);
+        for (uint32_t i = 1; i < 40; i += 2) {
+                ck_assert_uint_eq(*(const uint32_t *)loans[i].data, i);
+                skep_queue_give_back(&loans[i]);
+                skep_queue_give_back(&loans[i]); /* has ended */
+        }
+        uint64_t seen = 0;
+        for (int i = 0; i < 21; i++)
+                seen |= UINT64_C(1) << get(other);
+        ck_assert_uint_eq(seen, UINT64_C(0x15555555555)); /* the even ones */
+        ck_assert_int_eq(get(other), -ETIMEDOUT);
+        ck_assert_int_eq(skep_queue_is_empty(other), 1);
+        skep_queue_unref(other);
+}
+END_TEST
+
+START_TEST(what_was_tried_too_often_is_a_dead_letter)
+{
+        skep_queue *other = acknowledged(0, 3);
+        struct skep_loan loan, same;
+        ck_assert_int_eq(put(other, 7), 0);
+        for (uint32_t try = 1; try <= 3; try++) {
+                ck_assert_uint_eq(skep_queue_dead_size(other), 0);
+                ck_assert_int_eq(skep_queue_borrow_dead(other, &loan), -ETIMEDOUT);
+                ck_assert_uint_eq(borrowed(other, &loan), 7);
+                ck_assert_uint_eq(loan.deliveries, try);
+                skep_queue_put_back(&loan);
+        }
+        ck_assert_int_eq(get(other), -ETIMEDOUT);
+        ck_assert_uint_eq(skep_queue_size(other), 0);
+        ck_assert_uint_eq(skep_queue_dead_size(other), 1);
+        ck_assert_int_eq(skep_queue_drain(other, NULL), 0); /* dead letters are not in the queue */
+        for (int i = 0; i < 2; i++) {
+                ck_assert_int_eq(skep_queue_borrow_dead(other, &loan), 0);
+                ck_assert_uint_eq(loan.deliveries, 3);
+                ck_assert_int_eq(skep_queue_borrow_dead(other, &same), -ETIMEDOUT);
+                (i ? skep_queue_give_back : skep_queue_put_back)(&loan);
+        }
+        ck_assert_uint_eq(skep_queue_dead_size(other), 0);
+        ck_assert_int_eq(skep_queue_borrow_dead(queue, &loan), -ETIMEDOUT); /* a queue without acknowledgement has none */
+        skep_queue_unref(other);
+}
+END_TEST
+
+START_TEST(options_of_acknowledgement_are_checked)
+{
+        skep_queue *other;
+        ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.delivery_max = 1), &other), -EINVAL);
+        ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.flags = SKEP_QUEUE_ACKNOWLEDGE, .delivery_max = 65536), &other), -EINVAL);
+        ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.flags = 4), &other), -EINVAL);
+}
+END_TEST
+
+static void *acknowledge_elsewhere(void *loan)
+{
+        skep_queue_give_back(loan);
+        return NULL;
+}
+
+START_TEST(any_thread_acknowledges_and_no_other_process)
+{
+        skep_queue *other = acknowledged(4, 0);
+        struct skep_loan first, second, copy;
+        pthread_t thread;
+        int status;
+        uint64_t before = block_count();
+        for (uint32_t i = 0; i < 2; i++)
+                ck_assert_int_eq(put(other, i), 0);
+        ck_assert_uint_eq(borrowed(other, &first), 0);
+        ck_assert_uint_eq(borrowed(other, &second), 1);
+        pid_t pid = fork();
+        if (pid == 0) {
+                copy = first;
+                skep_queue_give_back(&copy);
+                copy = second;
+                skep_queue_put_back(&copy);
+                _exit(skep_queue_size(other) != 0);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_int_eq(status, 0);
+        copy = first;
+        ck_assert_int_eq(pthread_create(&thread, NULL, acknowledge_elsewhere, &first), 0);
+        pthread_join(thread, NULL);
+        ck_assert_int_eq(put(other, 5), 0);
+        ck_assert_uint_eq(borrowed(other, &first), 5); /* perhaps where the first was */
+        skep_queue_give_back(&copy);                   /* an old copy of a loan ends nothing */
+        skep_queue_put_back(&second);
+        ck_assert_int_eq(get(other), 1);
+        ck_assert_int_eq(get(other), -ETIMEDOUT);
+        skep_queue_put_back(&first);
+        ck_assert_int_eq(get(other), 5);
+        skep_queue_unref(other);
+        ck_assert_int_eq(skep_hive_reap(hive, NULL), 0); /* the child */
+        ck_assert_uint_eq(block_count(), before - 2);    /* the queue and its ring */
+}
+END_TEST
+
+/* It holds a short message, a long one and an array, and leaves the handle; death gives all back. */
+START_TEST(what_the_dead_held_comes_again_and_counts)
+{
+        static char text[5000];
+        skep_queue *other = acknowledged(3, 2);
+        struct skep_loan loan;
+        skep_array *array;
+        int status, ends[2];
+        uint64_t before = block_count();
+        ck_assert_int_eq(skep_array_create(hive, SKEP_ARRAY_OPTIONS(.element = SKEP_ELEMENT_U8), &array), 0);
+        for (int try = 1; try <= 2; try++) {
+                if (try == 1) {
+                        ck_assert_int_eq(put(other, 1), 0);
+                        ck_assert_int_eq(skep_queue_put(other, text, sizeof text, skep_nowait()), 0);
+                        ck_assert_int_eq(skep_queue_put_array(other, array, skep_nowait()), 0);
+                        array = skep_array_unref(array);
+                }
+                ck_assert_int_eq(pipe(ends), 0);
+                pid_t pid = fork();
+                if (pid == 0) {
+                        for (int i = 0; i < 3; i++)
+                                if (skep_queue_borrow(other, &loan, skep_nowait()) < 0 || loan.deliveries != (uint32_t)try)
+                                        _exit(1);
+                        skep_queue_unref(other);
+                        (void)!write(ends[1], "", 1);
+                        kill(getpid(), SIGKILL);
+                }
+                ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+                ck_assert(WIFSIGNALED(status));
+                close(ends[0]);
+                close(ends[1]);
+                ck_assert_uint_eq(skep_queue_size(other), 0);
+                ck_assert_int_eq(skep_hive_reap(hive, NULL), 0);
+                ck_assert_uint_eq(skep_queue_size(other), try == 1 ? 3 : 0);
+        }
+        ck_assert_uint_eq(skep_queue_dead_size(other), 3);
+        for (int i = 0; i < 3; i++) {
+                ck_assert_int_eq(skep_queue_borrow_dead(other, &loan), 0);
+                if (loan.kind == SKEP_MESSAGE_ARRAY) {
+                        ck_assert_int_eq(skep_loan_array(&loan, &array), 0);
+                        skep_array_unref(array);
+                }
+                skep_queue_give_back(&loan);
+        }
+        ck_assert_int_eq(skep_hive_verify(hive, NULL), 0);
+        skep_queue_unref(other);
+        ck_assert_uint_eq(block_count(), before - 2); /* the queue and its ring */
+}
+END_TEST
+
+static void *get_one_later(void *from)
+{
+        uint32_t value;
+        size_t bytes;
+        int result = skep_queue_get(from, &value, sizeof value, &bytes, skep_within_ns(INT64_C(5000000000)));
+        return (void *)(intptr_t)(result < 0 ? result : (int)value);
+}
+
+START_TEST(who_sleeps_is_woken_by_what_comes_back)
+{
+        skep_queue *other = acknowledged(0, 0);
+        struct skep_loan loan;
+        pthread_t thread;
+        void *got;
+        ck_assert_int_eq(put(other, 3), 0);
+        ck_assert_uint_eq(borrowed(other, &loan), 3);
+        ck_assert_int_eq(skep_queue_poll(other, skep_nowait()), -ETIMEDOUT);
+        ck_assert_int_eq(pthread_create(&thread, NULL, get_one_later, other), 0);
+        usleep(20000);
+        skep_queue_put_back(&loan);
+        pthread_join(thread, &got);
+        ck_assert_int_eq((intptr_t)got, 3);
+        ck_assert_int_eq(skep_queue_poll(other, skep_nowait()), -ETIMEDOUT);
+        skep_queue_unref(other);
+}
+END_TEST
+
+/* A hive with no room for a table: the message is in the queue again, and taken when there is. */
+START_TEST(without_room_for_a_record_the_message_stays)
+{
+        skep_queue *other = acknowledged(2, 0);
+        skep_block blocks[512];
+        struct skep_loan loan;
+        size_t count = 0;
+        ck_assert_int_eq(put(other, 1), 0);
+        for (uint64_t bytes = UINT64_C(16) << 20; bytes >= 200; bytes /= 2)
+                while (count < 512 && skep_block_alloc(hive, bytes, 0, &blocks[count]) == 0)
+                        count++;
+        ck_assert_uint_lt(count, 512);
+        ck_assert_int_eq(skep_queue_borrow(other, &loan, skep_nowait()), -ENOSPC);
+        ck_assert_uint_eq(skep_queue_size(other), 1);
+        while (count)
+                ck_assert_int_eq(skep_block_unref(hive, blocks[--count]), 0);
+        ck_assert_uint_eq(borrowed(other, &loan), 1);
+        skep_queue_give_back(&loan);
+        skep_queue_unref(other);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("queue");
@@ -681,6 +986,9 @@ int main(void)
         tcase_add_test(tests, who_is_interrupted_hears_what_was_said);
         tcase_add_test(tests, an_unbounded_queue_takes_100000_messages_in_order);
         tcase_add_test(tests, a_closed_queue_is_drained_and_takes_no_more);
+        tcase_add_test(tests, what_was_put_is_joined_when_it_is_done);
+        tcase_add_test(tests, who_joins_is_woken_by_the_last_task_done);
+        tcase_add_test(tests, a_producer_that_dies_in_the_middle_is_not_waited_for);
         tcase_add_test(tests, a_message_that_does_not_fit_stays);
         tcase_add_test(tests, an_array_goes_by_reference);
         tcase_add_test(tests, a_loan_is_given_back_or_put_back);
@@ -705,6 +1013,13 @@ int main(void)
         tcase_add_loop_test(tests, many_descriptors_are_each_for_their_queue, 0, 3);
         tcase_add_test(tests, one_of_many_wakes_who_waits_for_all);
         tcase_set_timeout(tests, 30);
+        tcase_add_test(tests, what_is_held_is_in_nobodys_way);
+        tcase_add_test(tests, what_was_tried_too_often_is_a_dead_letter);
+        tcase_add_test(tests, options_of_acknowledgement_are_checked);
+        tcase_add_test(tests, any_thread_acknowledges_and_no_other_process);
+        tcase_add_test(tests, what_the_dead_held_comes_again_and_counts);
+        tcase_add_test(tests, who_sleeps_is_woken_by_what_comes_back);
+        tcase_add_test(tests, without_room_for_a_record_the_message_stays);
         tcase_add_test(tests, a_queue_is_found_by_name_and_by_reference_until_it_is_gone);
         suite_add_tcase(suite, tests);
         return suite_run(suite);

@@ -25,9 +25,14 @@
  *          compare-and-swap only, as a message put back lowers it: position and an epoch, so that nobody who saw the head
  *          before can lift it past the message.  The epoch grows also where the head was not behind it: it may lag, and
  *          somebody who saw READING there may be about to lift it.  A run lifts it past what it released itself, in any epoch.
+ * SKIPPED. Positions are claimed without a gap, so the first one that nobody has claimed says how many messages were put, but for those
+ *          skipped.  A skip is counted exactly once: by one at a time (the heap's lock), with a note that can be carried out as often as you like:
+ *          skip_count = skipped + 1 | skipping = the slot and its turn | skipped = skip_count | slot EMPTY | skipping = 0.
+ *          Who skips carries out first what he finds.
  * PROGRESS. lock-free for producers.  A consumer waits for the producer of the head slot (RING_BUSY), for the sake of order.
  * CRASH.   dies                                      found as                    repaired by (ring_recover)
  *          between claim and publish                 WRITING(dead)               EMPTY of the next turn: skipped
+ *          anywhere in a skip                        note                        the next who skips, at the latest the reaper
  *          within a run of puts                      some FULL, some WRITING(dead)  each by itself, as above and below
  *          between publish and moving tail           tail behind                 the next producer
  *          between claim and release of a get        READING(dead)               RETURNED, then head lowered
@@ -178,10 +183,49 @@ void ring_put_publish_run(const struct ring *ring, uint64_t position)
         PROBE("ring.full");
 }
 
+/* Carry out the note, if there is one. */
+static void skip_noted(const struct ring *ring)
+{
+        struct shm_ring *shared = ring->shared;
+        uint64_t note = skep_load(&shared->skipping), index = (uint32_t)note - UINT64_C(1);
+        if (!note)
+                return;
+        skep_store(&shared->skipped, skep_load_relaxed(&shared->skip_count));
+        PROBE("ring.skipped");
+        struct shm_slot *slot = &ring->slots[index < ring->count ? index : 0];
+        uint64_t word = skep_load(&slot->word);
+        if (slot_phase(word) == SLOT_WRITING && slot_turn(word) == slot_turn(note))
+                slot_leave(slot, SLOT_EMPTY, true);
+        PROBE("ring.cancelled");
+        skep_store(&shared->skipping, 0);
+        PROBE("ring.skip_ends");
+}
+
 void ring_put_cancel(const struct ring *ring, uint64_t position)
 {
-        slot_leave(ring_slot(ring, position), SLOT_EMPTY, true);
-        PROBE("ring.cancelled");
+        struct shm_ring *shared = ring->shared;
+        uint64_t index = ring_index(ring, position), word = skep_load(&ring->slots[index].word);
+        skip_noted(ring);
+        if ((skep_load(&ring->slots[index].word) ^ word) & ~SLOT_LAST)
+                return; /* that was it */
+        skep_store_relaxed(&shared->skip_count, skep_load_relaxed(&shared->skipped) + 1);
+        skep_store(&shared->skipping, (uint64_t)slot_turn(word) << 32 | (index + 1));
+        PROBE("ring.skipping");
+        skip_noted(ring);
+}
+
+uint64_t ring_puts(const struct ring *ring, bool *ret_sealed)
+{
+        uint64_t skipped = skep_load(&ring->shared->skipped); /* first: what is skipped later was claimed earlier */
+        uint64_t position = skep_load_relaxed(&ring->shared->tail) & POSITION_MASK;
+        for (;;) {
+                uint64_t word = skep_load(&ring_slot(ring, position)->word);
+                int32_t ahead = turns_ahead(word, ring_turn(ring, position));
+                *ret_sealed = (ahead == 0 && slot_phase(word) == SLOT_SEALED) || (ahead == -1 && word & SLOT_LAST);
+                if (*ret_sealed || ahead < 0 || (ahead == 0 && slot_phase(word) == SLOT_EMPTY))
+                        return position - skipped;
+                position += to_catch_up(ring, ahead);
+        }
 }
 
 bool ring_seal(const struct ring *ring)
@@ -365,6 +409,7 @@ static uint64_t slot_position(const struct ring *ring, uint64_t index, uint32_t 
 uint64_t ring_recover(const struct ring *ring, const struct reap *reap)
 {
         uint64_t changed = 0;
+        skip_noted(ring);
         for (uint64_t index = 0; index < ring->count; index++) {
                 uint64_t word = skep_load(&ring_slot(ring, index)->word);
                 enum slot_phase phase = slot_phase(word);
@@ -384,6 +429,7 @@ uint64_t ring_verify(const struct ring *ring, const skep_hive *hive)
 {
         uint64_t problems = 0;
         uint64_t head = skep_glance(&ring->shared->head) & POSITION_MASK;
+        problems += (uint32_t)skep_glance(&ring->shared->skipping) > ring->count;
         for (uint64_t index = 0; index < ring->count; index++) {
                 uint64_t word = skep_glance(&ring_slot(ring, index)->word);
                 enum slot_phase phase = slot_phase(word);

@@ -59,7 +59,10 @@ struct shm_ring {
         uint64_t slot_count; /* constant */
         uint64_t slot_bytes; /* constant: data of a slot, a multiple of 64 */
         uint64_t sealable;   /* constant: LAST may be set by others */
-        uint64_t pad0[13];
+        uint64_t skipped;    /* slots that were claimed and left without a message; only raised, by one at a time */
+        uint64_t skip_count; /* what `skipped` is about to be */
+        uint64_t skipping;   /* {turn 32 << 32, index + 1}: the slot that is being skipped; 0 none */
+        uint64_t pad0[10];
         uint64_t head;
         uint64_t pad1[15];
         uint64_t tail;
@@ -121,8 +124,14 @@ bool ring_put_next(const struct ring *ring, uint32_t agent, uint64_t *position);
 void ring_put_publish_run(const struct ring *ring, uint64_t position);
 void ring_put_moved(const struct ring *ring, uint64_t position);
 
-/* WRITING(agent) -> EMPTY of the next turn: as if it had been taken. */
+/* WRITING(agent) -> EMPTY of the next turn: as if it had been taken.  One at a time: under the heap's lock, which a reaper has while it walks. */
 void ring_put_cancel(const struct ring *ring, uint64_t position);
+
+/*
+ * How many messages were ever put, and are being put: who claims a slot is counted until he is skipped.  Exact: it was the figure at a
+ * moment of the call, if the ring is not sealed meanwhile.  @param ret_sealed  there will never be more
+ */
+uint64_t ring_puts(const struct ring *ring, bool *ret_sealed);
 
 /* FULL or RETURNED -> READING(agent). @param ret_position  the slot's, or where nothing was @return RING_DONE, RING_EMPTY, RING_BUSY, RING_SEALED */
 enum ring_result ring_get_claim(const struct ring *ring, uint32_t agent, uint64_t *ret_position);
@@ -150,7 +159,7 @@ bool ring_has_space(const struct ring *ring);
 /* Messages in it: exact when nobody is at work. */
 uint64_t ring_size(const struct ring *ring);
 
-/* Finish or take back what the dead of a reap were doing here; idempotent. @return slots changed */
+/* Finish or take back what the dead of a reap were doing here; idempotent.  Under the heap's lock. @return slots changed */
 uint64_t ring_recover(const struct ring *ring, const struct reap *reap);
 
 /* @return slots in a state that cannot be */

@@ -178,6 +178,62 @@ START_TEST(a_cancelled_slot_is_skipped_and_used_again)
 }
 END_TEST
 
+START_TEST(what_was_put_is_counted_and_what_was_skipped_is_not)
+{
+        uint64_t position, counts[] = {1, 3, 4};
+        bool sealed;
+        make_as(counts[_i], true);
+        for (uint64_t i = 0; i < 20; i++) {
+                ck_assert_uint_eq(ring_puts(&ring, &sealed), i);
+                ck_assert(!sealed);
+                ck_assert_int_eq(ring_put_claim(&ring, ME, &position), RING_DONE);
+                ck_assert_uint_eq(ring_puts(&ring, &sealed), i + 1);
+                ring_put_cancel(&ring, position);
+                ck_assert_uint_eq(ring_puts(&ring, &sealed), i);
+                ck_assert_int_eq(put(i), RING_DONE);
+                ck_assert_uint_eq(ring_puts(&ring, &sealed), i + 1);
+                ring.shared->tail -= i % 3; /* a hint */
+                ck_assert_uint_eq(get(), i);
+        }
+        while (put(0) == RING_DONE)
+                ;
+        uint64_t puts = ring_puts(&ring, &sealed);
+        ck_assert(!sealed);
+        ck_assert(ring_seal(&ring));
+        for (uint64_t left = counts[_i];; left--) {
+                ck_assert_uint_eq(ring_puts(&ring, &sealed), puts);
+                ck_assert(sealed);
+                if (!left)
+                        break;
+                ck_assert_uint_ne(get(), NOTHING);
+        }
+}
+END_TEST
+
+/* What a reaper leaves that dies in the middle, at each of its stores. */
+START_TEST(a_skip_that_was_begun_is_counted_once)
+{
+        uint64_t position, other;
+        bool sealed;
+        make(4);
+        ck_assert_int_eq(put(0), RING_DONE);
+        ck_assert_int_eq(ring_put_claim(&ring, ME, &position), RING_DONE);
+        ck_assert_int_eq(ring_put_claim(&ring, OTHER, &other), RING_DONE);
+        struct shm_ring *shared = ring.shared;
+        shared->skip_count = 1;
+        shared->skipping = (uint64_t)ring_turn(&ring, position) << 32 | (ring_index(&ring, position) + 1);
+        bool same = _i > 2;
+        shared->skipped = _i % 3 > 0;
+        if (_i == 2)
+                ring_slot(&ring, position)->word = slot_word(ring_turn(&ring, position) + 1, SLOT_EMPTY, 0);
+        ring_put_cancel(&ring, same ? position : other);
+        ck_assert_uint_eq(shared->skipped, same ? 1 : 2);
+        ck_assert_uint_eq(shared->skipping, 0);
+        ck_assert_uint_eq(ring_puts(&ring, &sealed), same ? 2 : 1);
+        ck_assert_int_eq(slot_phase(ring_slot(&ring, other)->word), same ? SLOT_WRITING : SLOT_EMPTY);
+}
+END_TEST
+
 START_TEST(a_message_put_back_is_the_next)
 {
         uint64_t first, second;
@@ -602,6 +658,8 @@ int main(void)
         tcase_add_test(alone, a_message_put_back_across_the_round_of_turns_is_found);
         tcase_add_test(alone, a_slot_being_written_keeps_those_behind_it_waiting);
         tcase_add_test(alone, a_cancelled_slot_is_skipped_and_used_again);
+        tcase_add_loop_test(alone, what_was_put_is_counted_and_what_was_skipped_is_not, 0, 3);
+        tcase_add_loop_test(alone, a_skip_that_was_begun_is_counted_once, 0, 5);
         tcase_add_test(alone, a_message_put_back_is_the_next);
         tcase_add_test(alone, a_lowered_head_is_never_the_word_it_was);
         tcase_add_test(alone, a_message_put_back_where_the_head_is_changes_its_word);

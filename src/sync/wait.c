@@ -20,6 +20,17 @@ void skep_thread_on_interrupt(skep_interrupt *function, void *context)
         interrupt_context = context;
 }
 
+bool wait_may_be_interrupted(void)
+{
+        return interrupt != NULL;
+}
+
+int wait_ask(void)
+{
+        int told = interrupt ? interrupt(interrupt_context) : 0;
+        return told < 0 ? told : 0;
+}
+
 void wait_begins(struct skep_agent *agent, const void *what, uint32_t owner)
 {
         struct shm_wait *wait = &agent->shared->wait;
@@ -55,11 +66,9 @@ static int sleep_slice(uint32_t *const *words, const uint32_t *expected, uint32_
         int result = count == 1 ? os_futex_wait(*words, *expected, slice) : os_futex_wait_many(words, expected, count, slice);
         if (result == 0)
                 return 0;
-        if (may_interrupt && interrupt && (result == -EINTR || !last)) {
-                int told = interrupt(interrupt_context);
-                if (told < 0)
-                        return told;
-        }
+        int told = may_interrupt && (result == -EINTR || !last) ? wait_ask() : 0;
+        if (told < 0)
+                return told;
         return result == -EINTR ? 0 : last ? -ETIMEDOUT : WAIT_UNCHANGED;
 }
 

@@ -39,6 +39,10 @@ static inline bool wait_interrupted(int result)
         return result < 0 && result != -ETIMEDOUT;
 }
 
+/* For waits on descriptors: has this thread an interrupt function, and what does it say? @return 0: go on waiting */
+bool wait_may_be_interrupted(void);
+int wait_ask(void);
+
 /* On up to OS_FUTEX_MANY_MAX words, where os_futex_has_many(). */
 int wait_slice_many(uint32_t *const *words, const uint32_t *expected, uint32_t count, skep_deadline deadline);
 /* Without asking the interrupt function. */

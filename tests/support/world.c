@@ -44,28 +44,35 @@ static skep_array *array_of(skep_hive *hive, int32_t value)
         return array;
 }
 
-/* Take one message of any kind. @return its value, or -1 when the queue is empty; the contents are checked */
-static int32_t take(skep_queue *queue)
+/* The value of a borrowed message of any kind; the contents are checked. */
+static int32_t value_of(const struct skep_loan *loan)
 {
-        struct skep_loan loan;
         int32_t value;
-        if (skep_queue_borrow(queue, &loan, skep_nowait()) < 0)
-                return -1;
-        if (loan.kind == SKEP_MESSAGE_ARRAY) {
+        if (loan->kind == SKEP_MESSAGE_ARRAY) {
                 skep_array *array;
-                MUST(skep_loan_array(&loan, &array));
+                MUST(skep_loan_array(loan, &array));
                 const int32_t *elements = skep_array_data(array);
                 value = elements[0];
                 ck_assert_int_eq(elements[999], value);
                 skep_array_unref(array);
         } else {
-                ck_assert_uint_ge(loan.bytes, sizeof value);
-                memcpy(&value, loan.data, sizeof value);
+                ck_assert_uint_ge(loan->bytes, sizeof value);
+                memcpy(&value, loan->data, sizeof value);
                 size_t i = sizeof value; /* one assertion only: step_test.c steps through here */
-                while (i < loan.bytes && ((unsigned char *)loan.data)[i] == (value & 0xff))
+                while (i < loan->bytes && ((unsigned char *)loan->data)[i] == (value & 0xff))
                         i++;
-                ck_assert_uint_ge(i, loan.bytes);
+                ck_assert_uint_ge(i, loan->bytes);
         }
+        return value;
+}
+
+/* Take one message. @return its value, or -1 when the queue is empty */
+static int32_t take(skep_queue *queue)
+{
+        struct skep_loan loan;
+        if (skep_queue_borrow(queue, &loan, skep_nowait()) < 0)
+                return -1;
+        int32_t value = value_of(&loan);
         skep_queue_give_back(&loan);
         return value;
 }
@@ -97,12 +104,17 @@ void world_make(struct world *world, const struct operation *operation)
                               &world->hive));
         MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.name = "q", .capacity = 8), &world->queue));
         MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.name = "u"), &world->unbounded));
+        MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.name = "a", .capacity = 3, .flags = SKEP_QUEUE_ACKNOWLEDGE, .delivery_max = 2),
+                               &world->acknowledged));
         MUST(skep_lock_create(world->hive, "l", &world->lock));
         world->array = array_of(world->hive, 100);
         put_bytes(world->queue, 1, 64);
         put_bytes(world->queue, 2, LONG_BYTES);
         skep_array *array = array_of(world->hive, 3);
         MUST(skep_queue_put_array(world->queue, array, skep_nowait()));
+        put_bytes(world->acknowledged, 1, 64);
+        put_bytes(world->acknowledged, 2, LONG_BYTES);
+        MUST(skep_queue_put_array(world->acknowledged, array, skep_nowait()));
         skep_array_unref(array);
         put_bytes(world->queue, 4, 4);
         for (uint32_t i = 0; i < WORLD_UNBOUNDED; i++)
@@ -117,6 +129,7 @@ void world_leave(struct world *world)
 {
         skep_queue_unref(world->queue);
         skep_queue_unref(world->unbounded);
+        skep_queue_unref(world->acknowledged);
         skep_lock_unref(world->lock);
         skep_array_unref(world->array);
 }
@@ -126,6 +139,19 @@ void world_leave(struct world *world)
 static int forget(const struct skep_object_entry *entry, void *context)
 {
         return skep_hive_forget(context, entry->name);
+}
+
+/* What was put counts, what was not does not, and it can all be joined. @return what somebody has said is done */
+static int check_tasks(skep_queue *queue, int put)
+{
+        int done = put - (int)skep_queue_unfinished(queue);
+        for (int i = done; i < put; i++) {
+                ck_assert_int_eq(skep_queue_join(queue, skep_nowait()), -ETIMEDOUT);
+                MUST(skep_queue_task_done(queue));
+        }
+        ck_assert_int_eq(skep_queue_join(queue, skep_nowait()), 0);
+        ck_assert_int_eq(skep_queue_task_done(queue), -EOVERFLOW);
+        return done;
 }
 
 static void check_queue(skep_hive *hive, const struct operation *operation, bool finished, const char *where)
@@ -144,6 +170,8 @@ static void check_queue(skep_hive *hive, const struct operation *operation, bool
         ck_assert_msg(!finished || (gone == operation->gets && put == operation->puts), "%s: not done at %s", operation->name, where);
         for (int i = 0; i < put; i++)
                 ck_assert_int_eq(got[first + i], 100 + i);
+        int tasks = check_tasks(queue, WORLD_FIRST + put);
+        ck_assert_msg(tasks >= (finished ? operation->tasks : 0) && tasks <= operation->tasks, "%s: %d tasks done at %s", operation->name, tasks, where);
         put_bytes(queue, 7, LONG_BYTES);
         ck_assert_msg(take(queue) == 7, "%s: queue stuck after %s", operation->name, where);
         skep_queue_unref(queue);
@@ -163,10 +191,40 @@ static void check_unbounded(skep_hive *hive, const struct operation *operation, 
                       where);
         ck_assert_msg(gone >= (finished ? operation->unbounded_gets : 0) && gone <= operation->unbounded_gets, "%s: %d gone at %s", operation->name, gone,
                       where);
+        ck_assert_msg(check_tasks(queue, end + put) == 0, "%s: tasks done at %s", operation->name, where);
         for (uint32_t i = 0; i < 600; i++)
                 put_bytes(queue, i, 8);
         for (int i = 0; i < 600; i++)
                 ck_assert_int_eq(take(queue), i);
+        skep_queue_unref(queue);
+}
+
+static int32_t take_dead(skep_queue *queue)
+{
+        struct skep_loan loan;
+        if (skep_queue_borrow_dead(queue, &loan) < 0)
+                return -1;
+        int32_t value = value_of(&loan);
+        skep_queue_give_back(&loan);
+        return value;
+}
+
+static void check_acknowledged(skep_hive *hive, const struct operation *operation, bool finished, const char *where)
+{
+        skep_queue *queue;
+        int left = 0;
+        uint32_t seen = 0;
+        MUST(skep_queue_open(hive, "a", &queue));
+        uint64_t size = skep_queue_size(queue) + skep_queue_dead_size(queue);
+        for (int32_t value; (value = take(queue)) >= 0 || (value = take_dead(queue)) >= 0; left++) {
+                ck_assert_msg(value >= 1 && value <= WORLD_ACKNOWLEDGED && !(seen & 1u << value), "%s: %d again at %s", operation->name, value, where);
+                seen |= 1u << value;
+        }
+        int gone = WORLD_ACKNOWLEDGED - left;
+        ck_assert_msg(size == (uint64_t)left, "%s: size %llu of %d at %s", operation->name, (unsigned long long)size, left, where);
+        ck_assert_msg(gone <= operation->acknowledged && gone >= (finished ? operation->acknowledged : 0), "%s: %d gone at %s", operation->name, gone, where);
+        put_bytes(queue, 7, LONG_BYTES);
+        ck_assert_msg(take(queue) == 7, "%s: queue to be acknowledged stuck after %s", operation->name, where);
         skep_queue_unref(queue);
 }
 
@@ -176,6 +234,7 @@ void world_check(skep_hive *hive, const struct operation *operation, bool finish
         ck_assert_msg(skep_hive_verify(hive, &report) == 0, "%s: %s at %s", operation->name, report.first, where);
         check_queue(hive, operation, finished, where);
         check_unbounded(hive, operation, finished, where);
+        check_acknowledged(hive, operation, finished, where);
         skep_lock *lock;
         MUST(skep_lock_open(hive, "l", &lock));
         ck_assert_msg(skep_lock_acquire(lock, skep_within_ns(INT64_C(5000000000))) >= 0, "%s: lock stuck at %s", operation->name, where);
@@ -278,10 +337,65 @@ static void put_back(struct world *world)
         skep_queue_put_back(&loan);
 }
 
+static void acknowledge_all(struct world *world)
+{
+        struct skep_loan loans[WORLD_ACKNOWLEDGED];
+        for (int i = 0; i < WORLD_ACKNOWLEDGED; i++)
+                MUST(skep_queue_borrow(world->acknowledged, &loans[i], skep_nowait()));
+        for (int i = WORLD_ACKNOWLEDGED; i > 0; i--)
+                skep_queue_give_back(&loans[i - 1]);
+}
+
+/* The first is rejected, copied the next time, and so acknowledged; the second is rejected twice, hence dead. */
+static void reject_and_bury(struct world *world)
+{
+        struct skep_loan loan;
+        char buffer[64];
+        size_t bytes;
+        MUST(skep_queue_borrow(world->acknowledged, &loan, skep_nowait()));
+        skep_queue_put_back(&loan);
+        MUST(skep_queue_get(world->acknowledged, buffer, sizeof buffer, &bytes, skep_nowait()));
+        for (int i = 0; i < 2; i++) {
+                MUST(skep_queue_borrow(world->acknowledged, &loan, skep_nowait()));
+                if (loan.bytes != LONG_BYTES || loan.deliveries != 1u + (uint32_t)i)
+                        abort();
+                skep_queue_put_back(&loan);
+        }
+        MUST(skep_queue_borrow_dead(world->acknowledged, &loan));
+        skep_queue_put_back(&loan);
+        MUST(skep_queue_borrow_dead(world->acknowledged, &loan));
+        skep_queue_give_back(&loan);
+}
+
+/* So many at once that a second table is needed; what was rejected goes with the queue. */
+static void deliveries_come_and_go(struct world *world)
+{
+        enum { COUNT = 18 };
+        struct skep_loan loans[COUNT];
+        skep_queue *queue;
+        MUST(skep_queue_create(world->hive, SKEP_QUEUE_OPTIONS(.capacity = COUNT, .flags = SKEP_QUEUE_ACKNOWLEDGE), &queue));
+        for (uint32_t i = 0; i < COUNT; i++)
+                put_bytes(queue, i, i % 8 ? 8 : LONG_BYTES);
+        for (int i = 0; i < COUNT; i++)
+                MUST(skep_queue_borrow(queue, &loans[i], skep_nowait()));
+        for (int i = 0; i < COUNT; i++)
+                (i % 8 ? skep_queue_give_back : skep_queue_put_back)(&loans[i]);
+        skep_queue_unref(queue);
+}
+
 static void get_and_put(struct world *world)
 {
         take(world->queue);
         put_bytes(world->queue, 100, 50);
+}
+
+static void say_done(struct world *world)
+{
+        MUST(skep_queue_task_done(world->queue));
+        put_bytes(world->queue, 100, 50);
+        MUST(skep_queue_task_done(world->queue));
+        if (skep_queue_join(world->queue, skep_within_ns(1000000)) != -ETIMEDOUT)
+                abort();
 }
 
 static void grow_queue(struct world *world)
@@ -419,6 +533,37 @@ static void dies_having_published(struct world *world) /* intent LINK */
         survived();
 }
 
+static void dies_with_deliveries(struct world *world)
+{
+        struct skep_loan loan;
+        MUST(skep_queue_borrow(world->acknowledged, &loan, skep_nowait()));
+        skep_queue_put_back(&loan);
+        for (int i = 0; i < WORLD_ACKNOWLEDGED; i++)
+                MUST(skep_queue_borrow(world->acknowledged, &loan, skep_nowait())); /* the first for the second time */
+}
+
+static void dies_delivered(struct world *world) /* FILLING(dead), and the slot is left */
+{
+        die_at("ring.released");
+        (void)take(world->acknowledged);
+        survived();
+}
+
+static void dies_filling(struct world *world) /* FILLING(dead), and the slot is not left */
+{
+        die_at("queue.delivery_filled");
+        (void)take(world->acknowledged);
+        survived();
+}
+
+static void dies_acknowledging(struct world *world) /* DROPPING(dead), of a message with a block */
+{
+        take(world->acknowledged);
+        die_at("queue.delivery_acknowledged");
+        (void)take(world->acknowledged);
+        survived();
+}
+
 static void dies_having_taken(struct world *world) /* intent DROP */
 {
         take(world->queue);
@@ -508,7 +653,11 @@ const struct operation operations[] = {
         {"get many", get_many, .gets = 2},
         {"get all", get_all, .gets = WORLD_FIRST},
         {"borrow, put back", .run = put_back},
+        {"acknowledge", acknowledge_all, .acknowledged = WORLD_ACKNOWLEDGED},
+        {"reject, dead letter", reject_and_bury, .acknowledged = 2},
+        {"deliveries", .run = deliveries_come_and_go},
         {"get and put", get_and_put, .gets = 1, .puts = 1},
+        {"task done, join", say_done, .puts = 1, .tasks = 2},
         {"grow unbounded", grow_queue, .unbounded_puts = 3},
         {"put back a ring earlier", put_back_into_the_ring_before, .unbounded_gets = 1, .drained = true},
         {"blocks", .run = blocks_come_and_go},
@@ -521,6 +670,10 @@ const struct operation operations[] = {
         {"reap a claimer", reap_one, .victim = dies_having_claimed},
         {"reap a putter", reap_one, .puts = 1, .victim = dies_having_put},
         {"reap a publisher", reap_one, .victim = dies_having_published},
+        {"reap one with deliveries", reap_one, .victim = dies_with_deliveries},
+        {"reap one delivered to", reap_one, .victim = dies_delivered},
+        {"reap a filler", reap_one, .victim = dies_filling},
+        {"reap an acknowledger", reap_one, .acknowledged = 2, .victim = dies_acknowledging},
         {"reap a getter", reap_one, .gets = 2, .victim = dies_having_taken},
         {"reap a forgetter", reap_one, .victim = dies_forgetting},
         {"reap a grower", reap_one, .victim = dies_growing},

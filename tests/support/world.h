@@ -3,8 +3,10 @@
  * world.h - a small hive with one of everything, the operations that members die in, and what must hold afterwards.
  *
  * The queue "q" holds 1 (small), 2 (long), 3 (array), 4 (small); the unbounded queue "u" is one slot short of a second ring.
+ * The queue "a" is to be acknowledged and holds 1 (small), 2 (long), 3 (array); its messages are dead letters after two tries.
  * An operation takes from the front of "q" and appends values from 100 on.  Whatever dies where: what is left is the rest
- * of 1..4 after at most `gets` of them, then the first of 100.., in order, each once.  An operation that reaps has a victim,
+ * of 1..4 after at most `gets` of them, then the first of 100.., in order, each once; what was put, and nothing else, is counted as
+ * unfinished; and of "a" each once, in any order and perhaps as a dead letter, but for `acknowledged`.  An operation that reaps has a victim,
  * who died before in the middle of something.
  */
 #ifndef TESTS_WORLD_H
@@ -14,12 +16,14 @@
 #include <stdbool.h>
 
 #define WORLD_FIRST 4
+#define WORLD_ACKNOWLEDGED 3
 #define WORLD_UNBOUNDED 15 /* one less than the first ring of an unbounded queue takes */
 
 struct world {
         skep_hive *hive;
         skep_queue *queue;
         skep_queue *unbounded;
+        skep_queue *acknowledged;
         skep_array *array; /* holds 100; for putting */
         skep_lock *lock;
 };
@@ -29,8 +33,10 @@ struct operation {
         void (*run)(struct world *world);
         int gets; /* from "q" */
         int puts; /* to "q" */
+        int tasks; /* of "q" that it says are done */
         int unbounded_gets;
         int unbounded_puts;
+        int acknowledged; /* of "a" */
         bool drained; /* "u" before: three more were put, and all but the last of the first ring and those in the second taken */
         void (*victim)(struct world *world); /* NULL: none */
         bool maps;                           /* the hive once more, at another address */

@@ -1,16 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Managers: SharedMemoryManager is skep's own, the others are still the standard library's."""
+"""SharedMemoryManager: blocks of shared memory that go together."""
 from multiprocessing import ProcessError
-from multiprocessing import managers as _standard
-from multiprocessing.managers import *  # noqa: F403: what users expect under this name
 
-from . import shared_memory
+from .. import shared_memory
 
-__all__ = [*(name for name in _standard.__all__ if name != 'SharedMemoryManager'), 'SharedMemoryManager']
-
-
-def __getattr__(name):
-    return getattr(_standard, name)  # names that it does not export, such as RemoteError
+__all__ = ['SharedMemoryManager']
 
 
 class SharedMemoryManager:
