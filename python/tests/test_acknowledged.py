@@ -269,3 +269,23 @@ def acknowledge_all(queue, done):
         number = queue.get()
         done.put(number)
         queue.acknowledge()
+
+
+def test_by_name():
+    hive = skep.Hive.create(capacity=8 << 20)
+    made = hive.queue('tasks', create=True, maxsize=3, acknowledge=True, deliveries=2)
+    hive.queue('plain', create=True)
+    made.put('a')
+    found = hive.queue('tasks')
+    assert type(found) is AcknowledgedQueue and found.acknowledges and found.maxsize == 3
+    assert type(hive.queue('plain')) is skep.queues.Queue
+    for count in 1, 2:
+        delivery = found.take()
+        assert delivery.count == count
+        delivery.reject()
+    assert made.empty() and made.dead_letters()[0].object == 'a'
+    with pytest.raises(ValueError, match='not made with'):
+        Delivery.take(hive.queue('plain'), False)
+    with pytest.raises(ValueError):
+        hive.queue(deliveries=1)
+    hive.close()

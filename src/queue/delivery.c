@@ -322,6 +322,11 @@ uint64_t delivery_size(skep_hive *hive, struct shm_queue *shared)
         return size;
 }
 
+int skep_queue_acknowledges(const skep_queue *queue)
+{
+        return queue->acknowledges;
+}
+
 uint64_t skep_queue_dead_size(const skep_queue *queue)
 {
         return count_of(queue->hive, queue->shared, DEAD);
