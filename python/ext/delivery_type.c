@@ -83,6 +83,10 @@ static PyObject *deliver(PyTypeObject *type, PyObject *queue_object, const struc
                 PyErr_Format(PyExc_ValueError, "Queue %R is closed", queue_object);
                 return NULL;
         }
+        if (!skep_queue_acknowledges(context.queue)) {
+                PyErr_SetString(PyExc_ValueError, "nothing is acknowledged in this queue: it was not made with acknowledge=True");
+                return NULL;
+        }
         self = type->tp_alloc(type, 0);
         if (!self)
                 return NULL;

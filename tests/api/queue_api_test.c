@@ -71,6 +71,7 @@ START_TEST(a_message_that_is_rejected_too_often_is_a_dead_letter)
         struct skep_loan loan;
         ck_assert_int_eq(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 16u << 20), &hive), 0);
         ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.flags = SKEP_QUEUE_ACKNOWLEDGE, .delivery_max = 2), &queue), 0);
+        ck_assert_int_eq(skep_queue_acknowledges(queue), 1);
         ck_assert_int_eq(skep_queue_put(queue, "x", 1, skep_nowait()), 0);
         for (uint32_t delivery = 1; delivery <= 2; delivery++) {
                 ck_assert_int_eq(skep_queue_borrow(queue, &loan, skep_nowait()), 0);
