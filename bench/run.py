@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
-C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "hive"]
+C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "dict", "hive"]
 PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync", "python_start", "python_pool"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
@@ -50,6 +50,9 @@ TARGETS = [
     ("condition there and back", "", "times", 1.15, "bare futex"),
     ("barrier of 2", "", "times", 1.3, "two futex wake-ups"),
     ("fetch_add", "", "times", 1.0, "bare atomic"),
+    ("dict get", "", "max", 120, "LMDB"),
+    ("dict set", "", "max", 300, "LMDB, a transaction each"),
+    ("dict get beside a writer", "", "share", 0.7, "undisturbed"),
     ("attach", "", "max", 100, "bare mmap"),
     ("fork", "1000 arrays", "more", 1000, "plain fork"),
     ("Python array put -> first element", "awake", "max", 5, None),
