@@ -312,7 +312,7 @@ START_TEST(keys_that_collide)
         int64_t keys[KEYS];
         int count = 0;
         for (int64_t i = 0; count < KEYS; i++) {
-                struct dict_key key;
+                struct dict_key key = {0};
                 OK(dict_key(dict, NUMBER(i), &key));
                 if ((key.hash & 255) == 255) /* the run goes over the end of the index */
                         keys[count++] = i;

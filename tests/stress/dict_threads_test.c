@@ -4,7 +4,7 @@
  *
  * Writers set what belongs together: a value names its key, is as long as it says and of one letter.  Readers find nothing else, also of keys that
  * come and go all the time, and never miss one that stays.  What a reader has taken stays whole after it was overwritten.
- * SKEP_THREADS_ROUNDS (3000): how much each thread does.
+ * SKEP_THREADS_ROUNDS (20000): how much each thread does.
  * ctest: threads timeout=120
  */
 #include "support/people.h"
@@ -17,7 +17,7 @@
 
 static skep_hive *hive;
 static skep_dict *dict;
-static uint32_t rounds = 3000;
+static uint32_t rounds = 20000;
 static uint32_t writing;
 
 static void setup(void)
