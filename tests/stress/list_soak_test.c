@@ -271,7 +271,8 @@ START_TEST(no_change_is_seen_by_half_and_none_is_lost)
         ck_assert_int_eq(skep_list_create(hive, NULL, &same), 0);
         ck_assert_int_eq(skep_list_create(hive, NULL, &log_list), 0);
         ck_assert_int_eq(skep_list_create(hive, NULL, &sums), 0);
-        ck_assert_int_eq(skep_array_create(hive, SKEP_ARRAY_OPTIONS(.element = SKEP_ELEMENT_U8, .dimension_count = 1, .shape = (const uint64_t[]){1000}), &array), 0);
+        ck_assert_int_eq(skep_array_create(hive, SKEP_ARRAY_OPTIONS(.element = SKEP_ELEMENT_U8, .dimension_count = 1, .shape = (const uint64_t[]){1000}),
+                                           &array), 0);
         struct skep_item zero = skep_item_integer(0);
         for (int i = 0; i < SUMS; i++)
                 ck_assert_int_eq(skep_list_append(sums, &zero), 0);

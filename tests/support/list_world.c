@@ -317,7 +317,8 @@ static void set_every_other(struct world *world)
 static void set_every_other_growing(struct world *world)
 {
         (void)world;
-        MUST(skep_list_set_slice(full, SLICE(0, 8, 2), (const struct skep_item[]){*LONG(60), *NUMBER(61), *ARRAY, *OBJECT(skep_lock_reference(lock))}, 4, NULL));
+        const struct skep_item items[] = {*LONG(60), *NUMBER(61), *ARRAY, *OBJECT(skep_lock_reference(lock))};
+        MUST(skep_list_set_slice(full, SLICE(0, 8, 2), items, 4, NULL));
 }
 
 static void delete_slice(struct world *world)
