@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
 C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "dict", "hive"]
-PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync", "python_start", "python_pool"]
+PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_containers", "python_sync", "python_start", "python_pool"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
@@ -81,6 +81,9 @@ TARGETS = [
     ("Python pool start and end", "spawn", "times", 1, "multiprocessing.Pool"),
     ("Python ShareableList get", "", "faster", 5, "multiprocessing.ShareableList"),
     ("Python ShareableList set", "", "faster", 5, "multiprocessing.ShareableList"),
+    ("Python list append", "", "faster", 50, "multiprocessing.Manager"),
+    ("Python list get", "", "faster", 50, "multiprocessing.Manager"),
+    ("Python list set", "", "faster", 50, "multiprocessing.Manager"),
     ("Python pipe round trip", "awake", "faster", 5, "multiprocessing.Pipe"),
     ("Python pipe round trip", "asleep", "times", 0.7, "multiprocessing.Pipe"),
     ("Python pipe there, short reply", "1 MiB bytes", "faster", 3, "multiprocessing.Pipe"),

@@ -271,8 +271,7 @@ static struct skep_item item_of_data(enum skep_item_kind kind, PyObject *bytes)
         return skep_item_of_bytes(kind, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
 }
 
-/* Types that stand for themselves. @return 1; 0 another; -1 with an exception */
-static int plain_item(PyObject *object, struct skep_item *ret_item)
+int item_is_plain(PyObject *object, struct skep_item *ret_item)
 {
         if (PyUnicode_CheckExact(object)) {
                 Py_ssize_t bytes;
@@ -348,7 +347,7 @@ int item_from(struct core_state *state, PyObject *hive, PyObject *object, struct
         int result;
 
         *ret_given = (struct given){0};
-        result = plain_item(object, &ret_given->item);
+        result = item_is_plain(object, &ret_given->item);
         if (result == 0 && hive != Py_None && !(handle = hive_handle(state, hive)))
                 return -1;
         if (result == 0)
@@ -385,7 +384,7 @@ int key_from(struct core_state *state, PyObject *hive, PyObject *object, bool lo
         int result;
 
         *ret_given = (struct given){0};
-        result = plain_item(object, &ret_given->item);
+        result = item_is_plain(object, &ret_given->item);
         if (result > 0) {
                 Py_INCREF(object);
                 ret_given->owner = object;

@@ -47,6 +47,9 @@ int key_from(struct core_state *state, PyObject *hive, PyObject *object, bool lo
 
 void given_end(struct given *given);
 
+/* The item of None, bool, int of 64 bits, float, str or bytes; borrows from it. @return 1; 0 another object; -1 with an exception */
+int item_is_plain(PyObject *object, struct skep_item *ret_item);
+
 /* The object of a value or a key, also of one that C has set. @param item  cleared, also on failure @return NULL with an exception */
 PyObject *item_load(struct core_state *state, PyObject *hive, struct skep_item *item);
 

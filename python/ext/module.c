@@ -155,7 +155,7 @@ static PyMethodDef core_methods[] = {
         X(loads_keywords) X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base)                 \
         X(name_copy) X(reduce_array) X(reduce_array_shared) X(reduce_array_copied) X(recarray)                         \
         X(name_block) X(name_timeout) X(ndarray) X(numpy_asarray) X(numpy_copyto) X(memory_type) X(items_type)                \
-        X(channel_type) X(buffer_too_short) X(between_waits) X(board_type) X(nested) X(simplify_key)    \
+        X(channel_type) X(buffer_too_short) X(between_waits) X(board_type) X(nested) X(simplify_key) X(list_type)        \
         X(dict_type) X(namespace_type)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
@@ -244,6 +244,7 @@ static int core_exec(PyObject *module)
         NEED(value_type, add_type(module, &value_spec, "Value"))
         NEED(dict_type, add_type(module, &dict_spec, "Dict"))
         NEED(namespace_type, add_type(module, &namespace_spec, "Namespace"))
+        NEED(list_type, add_type(module, &list_spec, "List"))
         NEED(broken_barrier, fetch("threading", "BrokenBarrierError"))
         NEED(full, fetch("queue", "Full"))
         NEED(empty, fetch("queue", "Empty"))

@@ -48,6 +48,7 @@ struct core_state {
         PyTypeObject *value_type;
         PyTypeObject *dict_type;
         PyTypeObject *namespace_type;
+        PyTypeObject *list_type;
 
         PyObject *hive_error;
         PyObject *gone_error;
@@ -156,6 +157,7 @@ extern PyType_Spec once_spec;
 extern PyType_Spec value_spec;
 extern PyType_Spec dict_spec;
 extern PyType_Spec namespace_spec;
+extern PyType_Spec list_spec;
 
 struct core_state *state_of_module(PyObject *module);
 /* The state behind a type or a Python subclass of it; NULL with an exception. */

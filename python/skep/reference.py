@@ -32,7 +32,7 @@ class Referable:
         if popen is not None:
             _keep_until_child_ends(popen, self)
         _core.mention(self.hive, self.reference)
-        self._remember()
+        _remember(self)  # it may come back
         return _attach, (type(self), self.hive, self.reference, self._attach_arguments(), self._state())
 
     def _attach_arguments(self):
@@ -43,16 +43,17 @@ class Referable:
         """Attributes for a new object in another process, or None."""
         return {name: value for name, value in self.__dict__.items() if not name.startswith('_skep_')} or None
 
-    def _remember(self):
-        """It may come back, and is to be found then."""
-        with _attached_lock:
-            _attached.setdefault(self._key, self)
-
     def _forget(self):
         """It shall not be found again in this process."""
         with _attached_lock:
             if _attached.get(self._key) is self:
                 del _attached[self._key]
+
+
+def _remember(obj):
+    """It is the object of this process for what it refers to."""
+    with _attached_lock:
+        _attached.setdefault(obj._key, obj)
 
 
 def _attach(cls, hive, reference, arguments, state):
