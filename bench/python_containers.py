@@ -45,10 +45,17 @@ def lists():
     compete("Python list set", "ints", set_item, lambda: skep.List(full), lambda: manager.list(full))
 
 
+def dicts():
+    full = {number: number for number in range(100)}
+    compete("Python dict get", "ints", get, lambda: skep.Dict(full), lambda: manager.dict(full))
+    compete("Python dict set", "ints", set_item, lambda: skep.Dict(full), lambda: manager.dict(full))
+
+
 def main():
     global manager
     with multiprocessing.Manager() as manager:
         lists()
+        dicts()
 
 
 if __name__ == "__main__":

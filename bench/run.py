@@ -81,6 +81,8 @@ TARGETS = [
     ("Python pool start and end", "spawn", "times", 1, "multiprocessing.Pool"),
     ("Python ShareableList get", "", "faster", 5, "multiprocessing.ShareableList"),
     ("Python ShareableList set", "", "faster", 5, "multiprocessing.ShareableList"),
+    ("Python dict get", "", "faster", 50, "multiprocessing.Manager"),
+    ("Python dict set", "", "faster", 50, "multiprocessing.Manager"),
     ("Python list append", "", "faster", 50, "multiprocessing.Manager"),
     ("Python list get", "", "faster", 50, "multiprocessing.Manager"),
     ("Python list set", "", "faster", 50, "multiprocessing.Manager"),
