@@ -15,9 +15,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
-C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "hive", "pool"]
-PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync", "python_start", "python_pool", "python_table",
-                   "python_manager"]
+C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "dict", "hive", "pool"]
+PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_containers", "python_sync", "python_start", "python_pool",
+                   "python_table", "python_manager"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
@@ -51,6 +51,9 @@ TARGETS = [
     ("condition there and back", "", "times", 1.15, "bare futex"),
     ("barrier of 2", "", "times", 1.3, "two futex wake-ups"),
     ("fetch_add", "", "times", 1.0, "bare atomic"),
+    ("dict get", "", "max", 120, "LMDB"),
+    ("dict set", "", "max", 300, "LMDB, a transaction each"),
+    ("dict get beside a writer", "", "share", 0.7, "undisturbed"),
     ("attach", "", "max", 100, "bare mmap"),
     ("fork", "1000 arrays", "more", 1000, "plain fork"),
     ("pool primes", "2000 tasks", "faster", 1.95, "one process"),
@@ -87,6 +90,11 @@ TARGETS = [
     ("Python pool start and end", "spawn", "times", 1, "multiprocessing.Pool"),
     ("Python ShareableList get", "", "faster", 5, "multiprocessing.ShareableList"),
     ("Python ShareableList set", "", "faster", 5, "multiprocessing.ShareableList"),
+    ("Python dict get", "", "faster", 50, "multiprocessing.Manager"),
+    ("Python dict set", "", "faster", 50, "multiprocessing.Manager"),
+    ("Python list append", "", "faster", 50, "multiprocessing.Manager"),
+    ("Python list get", "", "faster", 50, "multiprocessing.Manager"),
+    ("Python list set", "", "faster", 50, "multiprocessing.Manager"),
     ("Python pipe round trip", "awake", "faster", 5, "multiprocessing.Pipe"),
     ("Python pipe round trip", "asleep", "times", 0.7, "multiprocessing.Pipe"),
     ("Python pipe there, short reply", "1 MiB bytes", "faster", 3, "multiprocessing.Pipe"),

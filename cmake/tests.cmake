@@ -148,6 +148,12 @@ find_package(OpenMP COMPONENTS C)
 if(TARGET bench_pool AND OpenMP_C_FOUND) # a rival; without it its rows are missing
         target_link_libraries(bench_pool PRIVATE OpenMP::OpenMP_C)
 endif()
+find_library(LMDB_LIBRARY lmdb) # the rival of bench/dict.c, if there is one
+find_path(LMDB_INCLUDE lmdb.h)
+if(LMDB_LIBRARY AND LMDB_INCLUDE AND NOT CMAKE_CROSSCOMPILING)
+        target_compile_definitions(bench_dict PRIVATE SKEP_BENCH_LMDB)
+        target_link_libraries(bench_dict PRIVATE "${LMDB_LIBRARY}")
+endif()
 file(GLOB scripts RELATIVE "${CMAKE_SOURCE_DIR}" CONFIGURE_DEPENDS examples/run_*.sh examples/*/test_*.sh)
 if(NOT SKEP_SANITIZE STREQUAL "thread" AND NOT CMAKE_CROSSCOMPILING)
         foreach(source IN LISTS scripts)

@@ -23,8 +23,8 @@ _names = [name for name in dir(context._default_context) if not name.startswith(
 globals().update((name, getattr(context._default_context, name)) for name in _names)
 
 __all__ = _names + ['Dict', 'GoneError', 'Hive', 'HiveError', 'List', 'Namespace', 'OwnerDiedError', 'OwnerDiedWarning', 'ProcessPoolExecutor',
-                    'WorkerDied', 'array',
-                    'asarray', 'default_hive', 'empty', 'from_dlpack', 'full', 'install_numpy_allocator', 'numpy_allocator', 'ones', 'zeros']
+                    'WorkerDied', 'array', 'asarray', 'default_hive', 'empty', 'from_dlpack', 'full',
+                    'install_numpy_allocator', 'numpy_allocator', 'ones', 'zeros']
 
 _lazy = {'ProcessPoolExecutor': 'executor', 'WorkerDied': '_crew'}
 

@@ -54,7 +54,9 @@ static void list_repair(struct skep_agent *agent, struct shm_store *shared, int6
 
 static int list_complete(struct object *object)
 {
-        ((skep_list *)object)->store = store_at(object->hive, object->shared);
+        skep_list *list = (skep_list *)object;
+        list->store = store_at(object->hive, object->shared);
+        list->store.known = &list->known;
         return 0;
 }
 
