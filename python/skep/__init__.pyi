@@ -12,6 +12,7 @@ from .arrays import install_numpy_allocator as install_numpy_allocator, numpy_al
 from .context import Process as Process
 from .executor import ProcessPoolExecutor as ProcessPoolExecutor
 from .hive import Hive as Hive, default_hive as default_hive
+from .lists import List as List
 from .sharedctypes import Array as Array, RawArray as RawArray, RawValue as RawValue, Value as Value
 
 def Queue(maxsize: int = 0) -> queues.Queue[Any]: ...
