@@ -13,6 +13,7 @@ from .context import Process as Process
 from .dicts import Dict as Dict, Namespace as Namespace
 from .executor import ProcessPoolExecutor as ProcessPoolExecutor
 from .hive import Hive as Hive, default_hive as default_hive
+from .lists import List as List
 from .sharedctypes import Array as Array, RawArray as RawArray, RawValue as RawValue, Value as Value
 
 @overload

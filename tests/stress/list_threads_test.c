@@ -18,9 +18,11 @@
 #define READERS 2
 #define WRITERS 2
 #define TEXT_BYTES 80
+#define LONG_COUNT 500
 
 static skep_hive *hive;
 static skep_list *list, *tail;
+static skep_list *pair; /* of its LONG_COUNT numbers one thread raises the first, then the last */
 static int rounds = 1500;
 
 static void expect(bool holds, const char *what)
@@ -64,6 +66,27 @@ static void *write_lists(void *context)
         return NULL;
 }
 
+static void *raise_pair(void *context)
+{
+        (void)context;
+        for (int i = 1; i < 20 * rounds; i++) {
+                struct skep_item number = skep_item_integer(i);
+                EXPECT(skep_list_set(pair, 0, &number) == 0);
+                EXPECT(skep_list_set(pair, -1, &number) == 0);
+        }
+        return NULL;
+}
+
+static void look_at_pair(void)
+{
+        struct skep_list_entry *entries;
+        uint64_t count;
+        EXPECT(skep_list_get_slice(pair, SKEP_SLICE_ALL, &entries, &count) == 0 && count == LONG_COUNT);
+        int64_t first = entries[0].item.integer, last = entries[count - 1].item.integer;
+        EXPECT(first == last || first == last + 1);
+        skep_list_entries_free(entries, count);
+}
+
 static void *read_lists(void *context)
 {
         struct skep_list_entry *entries;
@@ -71,6 +94,7 @@ static void *read_lists(void *context)
         uint64_t count;
         (void)context;
         for (int i = 0; i < rounds; i++) {
+                look_at_pair();
                 EXPECT(skep_list_get_slice(list, SKEP_SLICE_ALL, &entries, &count) == 0);
                 for (uint64_t n = 0; n < count; n++)
                         EXPECT(alike(&entries[n].item) == alike(&entries[0].item));
@@ -88,7 +112,7 @@ static void *read_lists(void *context)
 
 START_TEST(readers_see_whole_lists_under_writers)
 {
-        pthread_t threads[READERS + WRITERS];
+        pthread_t threads[READERS + WRITERS + 1];
         struct skep_verify_report report;
         struct skep_hive_stat stat;
         struct skep_item item = skep_item_text("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
@@ -97,13 +121,19 @@ START_TEST(readers_see_whole_lists_under_writers)
         ck_assert_int_eq(skep_list_create(hive, NULL, &tail), 0);
         for (int i = 0; i < 3; i++)
                 ck_assert_int_eq(skep_list_append(tail, &item), 0);
+        struct skep_item zero = skep_item_integer(0);
+        ck_assert_int_eq(skep_list_create(hive, NULL, &pair), 0);
+        ck_assert_int_eq(skep_list_append(pair, &zero), 0);
+        ck_assert_int_eq(skep_list_repeat(pair, LONG_COUNT), 0);
         for (int i = 0; i < READERS + WRITERS; i++)
                 ck_assert_int_eq(pthread_create(&threads[i], NULL, i < READERS ? read_lists : write_lists, (void *)(uintptr_t)(i + 1)), 0);
-        for (int i = 0; i < READERS + WRITERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[READERS + WRITERS], NULL, raise_pair, NULL), 0);
+        for (int i = 0; i < READERS + WRITERS + 1; i++)
                 ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
         ck_assert_msg(skep_hive_verify(hive, &report) == 0, "%s", report.first);
         skep_list_unref(list);
         skep_list_unref(tail);
+        skep_list_unref(pair);
         ck_assert_int_eq(skep_hive_stat(hive, &stat), 0);
         ck_assert_uint_eq(stat.blocks, 0);
         skep_hive_detach(hive);
