@@ -10,7 +10,7 @@ CMAKE_FLAGS ?=
 SOAK_SECONDS ?= 60
 FUZZ_SECONDS ?= 60
 # Interpreters beside PYTHON for `make conformance`
-PYTHONS ?= $(wildcard $(HOME)/.pyenv/versions/3.*/bin/python3)
+PYTHONS ?= $(wildcard $(HOME)/.pyenv/versions/3.9.*/bin/python3 $(HOME)/.pyenv/versions/3.[1-9][0-9].*/bin/python3)
 JOBS ?= $(shell nproc)
 
 configure = cmake --preset $(1) -DSKEP_PYTHON=$(PYTHON) $(CMAKE_FLAGS) $(2) >/dev/null
@@ -39,15 +39,18 @@ bench: build ## measure; writes build/bench.json
 conformance: build ## CPython's own tests of multiprocessing; PYTHONS= more interpreters, CONFORMANCE_FLAGS="--only REGEX" some classes
 	@SKEP_BUILD=build $(PYTHON) tools/conformance.py $(CONFORMANCE_FLAGS) $(PYTHON) $(PYTHONS); status=$$?; [ $$status = 0 ] || [ $$status = 77 ]
 
-soak: build ## random kill -9 for SOAK_SECONDS (60), each of three tests
+soak: build ## random kill -9 for SOAK_SECONDS (60), each of four tests
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/soak_test
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/sync_soak_test
+	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) SKEP_BUILD=build build/tests/pool_soak_test
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) PYTHONPATH=build/python $(PYTHON) -m pytest -q -s -k soak python/tests/test_pool.py
 
 check-all: ## tests, style, sanitizers, clang, fuzz corpus, arm64, models
 	@tools/bootstrap.sh --all
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory lint
+	@echo "== messages of more than 2 GiB"
+	@SKEP_LARGE=1 ctest --preset release -R test_large
 	@echo "== address and undefined behaviour"
 	@$(call configure,asan)
 	@$(call build,asan)

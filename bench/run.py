@@ -15,8 +15,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
-C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "hive"]
-PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync", "python_start", "python_pool", "python_manager"]
+C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "hive", "pool"]
+PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync", "python_start", "python_pool", "python_table", "python_manager"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
@@ -52,6 +52,12 @@ TARGETS = [
     ("fetch_add", "", "times", 1.0, "bare atomic"),
     ("attach", "", "max", 100, "bare mmap"),
     ("fork", "1000 arrays", "more", 1000, "plain fork"),
+    ("pool primes", "2000 tasks", "faster", 1.95, "one process"),
+    ("pool primes", "2000 tasks", "times", 1.0, "OpenMP dynamic"),
+    ("pool primes", "a task each", "times", 1.0, "OpenMP dynamic"),
+    ("pool no-op tasks", "", "min", 2, "OpenMP dynamic"),
+    ("pool submit and result", "one after the other", "times", 1.5, "pipes"),
+    ("pool submit and result", "idle pool", "times", 1.5, "pipes"),
     ("Python array put -> first element", "awake", "max", 5, None),
     ("Python array put -> first element", "asleep", "times", 1.5, "bare futex wake-up"),
     ("Python array put -> first element", "asleep", "faster", 3000, "multiprocessing.Queue"),
@@ -73,6 +79,8 @@ TARGETS = [
     ("Python Pool.apply", "idle", "times", 0.4, "multiprocessing.Pool"),
     ("Python array there and back", "ordinary", "faster", 20, "multiprocessing.Pool"),
     ("Python array there and back", "born", "faster", 1000, "multiprocessing.Pool"),
+    ("Python table to 2 workers", "argument", "faster", 1, "SharedMemoryManager by hand"),
+    ("Python table to 2 workers", "born", "faster", 3, "SharedMemoryManager by hand"),
     ("Python primes to 200000", "", "faster", 1.95, "one process"),
     ("Python pool start and end", "fork", "times", 1, "multiprocessing.Pool"),
     ("Python pool start and end", "spawn", "times", 1, "multiprocessing.Pool"),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Run the Python examples of locks, values and events as tests, with skep and with the standard library: what they print is checked.
+# Run the Python examples of locks, values and events as tests: what they print is checked.
 # ctest: timeout=180
 set -euo pipefail
 
@@ -8,18 +8,18 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export PYTHONPATH=$SKEP_BUILD/python PYTHONDONTWRITEBYTECODE=1
 
-check() { # check LIBRARY EXPECTED PROGRAM ARGUMENTS...
-        local library=$1 expected=$2 program=$3 found
-        shift 3
-        found=$(MULTIPROCESSING=$library timeout 60 "$PYTHON" "$here/python/$program.py" "$@") || {
-                echo "$program $* with $library: failed with $?; it printed:"; echo "$found"
+check() { # check EXPECTED PROGRAM ARGUMENTS...
+        local expected=$1 program=$2 found
+        shift 2
+        found=$(timeout 60 "$PYTHON" "$here/python/$program.py" "$@") || {
+                echo "$program $*: failed with $?; it printed:"; echo "$found"
                 exit 1
         }
         if [ "$found" != "$expected" ]; then
-                echo "$program $* with $library: printed"; echo "$found"; echo "instead of"; echo "$expected"
+                echo "$program $*: printed"; echo "$found"; echo "instead of"; echo "$expected"
                 exit 1
         fi
-        echo "$program $* with $library: ok"
+        echo "$program $*: ok"
 }
 
 values='3.1415927
@@ -31,19 +31,13 @@ values='3.1415927
 counts='without a lock: never more than 200 True
 with lock: 200
 with get lock: 200'
-matrix='50 of 50 rows hold the pid of the worker that filled them'
 images='100 images: 0 black, 0 torn, 0 skipped'
 
 for start in fork spawn forkserver; do
-        check skep "$values" values "$start"
-        check skep "$matrix" matrix "$start"
-        check skep "$images" images "$start" 100
+        check "$values" values "$start"
+        check "$images" images "$start" 100
 done
-check skep "$counts
+check "$counts
 in one step: 200" counter fork 10
-check skep "$counts
+check "$counts
 in one step: 200" counter spawn 1
-check multiprocessing "$values" values fork
-check multiprocessing "$matrix" matrix fork
-check multiprocessing "$counts" counter fork 2
-check multiprocessing "$images" images fork 100

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two programs in README.md do what README.md says."""
+"""The programs in README.md do what README.md says."""
 import os
 import re
 import subprocess
@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = Path(os.environ["SKEP_BUILD"]).resolve()
 
 
-def program(language):
-    return re.search(rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M).group(1)
+def programs(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M)
 
 
 def output_of(*command, **environment):
@@ -30,9 +30,10 @@ def expect(language, output, wanted):
 
 with tempfile.TemporaryDirectory() as folder:
     source, binary, script = (Path(folder) / name for name in ("hello.c", "hello", "hello.py"))
-    source.write_text(program("c"))
-    script.write_text(program("python"))
     library = BUILD / "lib"
-    output_of(os.environ.get("CC", "cc"), "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", source, f"-L{library}", "-lskep", "-o", binary)
-    expect("C", output_of(binary, LD_LIBRARY_PATH=str(library)), "hello\n")
+    for text, wanted in zip(programs("c"), ("hello\n", "998001\n"), strict=True):
+        source.write_text(text)
+        output_of(os.environ.get("CC", "cc"), "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", source, f"-L{library}", "-lskep", "-o", binary)
+        expect("C", output_of(binary, LD_LIBRARY_PATH=str(library)), wanted)
+    script.write_text(programs("python")[0])
     expect("Python", output_of(sys.executable, script, PYTHONPATH=str(BUILD / "python")), "(3, 2048, 2048) 1.0\n")

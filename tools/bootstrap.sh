@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Install what the build needs and this machine lacks: tools/packages.txt, and with --all also what `make check-all` wants:
-# clang, spin, and, where apt knows them, a compiler and an emulator for arm64.
+# clang, spin, and, where apt knows them, a compiler and an emulator for arm64 and what packages.txt calls optional.
 # Prints nothing and changes nothing if all is there. On a system without dpkg it only checks for the programs.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,7 +14,7 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
         exit 0
 fi
 
-mapfile -t wanted < <(sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$here/packages.txt")
+mapfile -t wanted < <(sed -e '/# optional/d' -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$here/packages.txt")
 
 # missing NAME...: those that are not installed. A package counts as there, too, if another one provides its name.
 missing() {
@@ -37,6 +37,7 @@ pick() {
         done
 }
 
+mapfile -t optional < <(sed -n -e 's/[[:space:]]*# optional.*//p' "$here/packages.txt")
 mapfile -t needed < <(missing "${wanted[@]}")
 if [ "${1:-}" = --all ]; then
         # Debian 12 has the fuzzer's run-time library in a package of its own; elsewhere versions differ.
@@ -45,7 +46,7 @@ if [ "${1:-}" = --all ]; then
                 name=$(pick $choice)
                 [ -z "$name" ] || [ -z "$(missing "$name")" ] || needed+=("$name")
         done
-        for name in gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user; do # optional
+        for name in gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user "${optional[@]}"; do
                 if [ -n "$(missing "$name")" ] && apt-cache show "$name" >/dev/null 2>&1; then needed+=("$name"); fi
         done
 fi

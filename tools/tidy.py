@@ -13,8 +13,8 @@ from pathlib import Path
 
 FLOORS = {
     "base": 0, "os": 1, "hive": 2, "member": 3, "sync": 4, "heap": 5, "ring": 5, "net": 5, "claim": 6,
-    "array": 7, "object": 7, "memory": 7, "queue": 8, "dict": 8, "list": 8, "value": 8, "trace": 8,
-    "channel": 9, "process": 10, "pool": 11, "manager": 11,
+    "array": 7, "object": 7, "memory": 7, "queue": 8, "item": 8, "value": 8, "trace": 8,
+    "channel": 9, "dict": 9, "list": 9, "process": 10, "pool": 11, "manager": 11,
 }
 TOP_FLOOR = 12  # src/*.c: beginning and end of the library
 COLUMNS_MAX = 160

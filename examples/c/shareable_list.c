@@ -16,36 +16,36 @@ static int print(skep_shareable_list *list)
 {
         for (uint64_t i = 0; i < skep_shareable_list_length(list); i++) {
                 char buffer[256];
-                struct skep_item item;
+                struct skep_shareable_item item;
 
                 TRY(skep_shareable_list_get(list, i, buffer, sizeof buffer, &item, skep_forever()));
                 switch (item.type) {
-                case SKEP_ITEM_NONE: printf(" none"); break;
-                case SKEP_ITEM_BOOL: printf(item.integer ? " true" : " false"); break;
-                case SKEP_ITEM_INT: printf(" %lld", (long long)item.integer); break;
-                case SKEP_ITEM_FLOAT: printf(" %g", item.real); break;
-                case SKEP_ITEM_TEXT: printf(" \"%.*s\"", (int)item.bytes, buffer); break;
-                case SKEP_ITEM_BYTES: printf(" b\"%.*s\"", (int)item.bytes, buffer); break;
+                case SKEP_SHAREABLE_NONE: printf(" none"); break;
+                case SKEP_SHAREABLE_BOOL: printf(item.integer ? " true" : " false"); break;
+                case SKEP_SHAREABLE_INT: printf(" %lld", (long long)item.integer); break;
+                case SKEP_SHAREABLE_FLOAT: printf(" %g", item.real); break;
+                case SKEP_SHAREABLE_TEXT: printf(" \"%.*s\"", (int)item.bytes, buffer); break;
+                case SKEP_SHAREABLE_BYTES: printf(" b\"%.*s\"", (int)item.bytes, buffer); break;
                 }
         }
         printf("\n");
         return 0;
 }
 
-static struct skep_item text(uint32_t type, const char *characters)
+static struct skep_shareable_item text(uint32_t type, const char *characters)
 {
-        return (struct skep_item){ .type = type, .data = characters, .bytes = strlen(characters) };
+        return (struct skep_shareable_item){ .type = type, .data = characters, .bytes = strlen(characters) };
 }
 
-static struct skep_item integer(int64_t value)
+static struct skep_shareable_item integer(int64_t value)
 {
-        return (struct skep_item){ .type = SKEP_ITEM_INT, .integer = value };
+        return (struct skep_shareable_item){ .type = SKEP_SHAREABLE_INT, .integer = value };
 }
 
 static int change_last(skep_hive *hive, const void *name, size_t bytes)
 {
         skep_shareable_list *numbers;
-        struct skep_item item = integer(-999);
+        struct skep_shareable_item item = integer(-999);
 
         (void)bytes;
         TRY(skep_shareable_list_open(hive, name, &numbers));
@@ -56,11 +56,11 @@ static int change_last(skep_hive *hive, const void *name, size_t bytes)
 
 static int values(skep_hive *hive)
 {
-        const struct skep_item items[] = {
-                text(SKEP_ITEM_TEXT, "howdy"), text(SKEP_ITEM_BYTES, "HoWdY"), { .type = SKEP_ITEM_FLOAT, .real = -273.154 }, integer(100),
-                { .type = SKEP_ITEM_NONE }, { .type = SKEP_ITEM_BOOL, .integer = 1 }, integer(42),
+        const struct skep_shareable_item items[] = {
+                text(SKEP_SHAREABLE_TEXT, "howdy"), text(SKEP_SHAREABLE_BYTES, "HoWdY"), { .type = SKEP_SHAREABLE_FLOAT, .real = -273.154 }, integer(100),
+                { .type = SKEP_SHAREABLE_NONE }, { .type = SKEP_SHAREABLE_BOOL, .integer = 1 }, integer(42),
         };
-        const struct skep_item other = text(SKEP_ITEM_TEXT, "text"), longer = text(SKEP_ITEM_TEXT, "much too long a text");
+        const struct skep_shareable_item other = text(SKEP_SHAREABLE_TEXT, "text"), longer = text(SKEP_SHAREABLE_TEXT, "much too long a text");
         skep_shareable_list *list;
         uint64_t index, count;
 
@@ -78,7 +78,7 @@ static int values(skep_hive *hive)
 
 static int numbers(skep_hive *hive, uint32_t start)
 {
-        const struct skep_item items[] = { integer(0), integer(1), integer(2), integer(3), integer(4) };
+        const struct skep_shareable_item items[] = { integer(0), integer(1), integer(2), integer(3), integer(4) };
         skep_shareable_list *list;
         skep_process *process;
 

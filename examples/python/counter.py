@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ten processes count to 200 together, four ways; one of them is wrong.
 
-    python3 counter.py [fork|spawn|forkserver] [ROUNDS]        MULTIPROCESSING=multiprocessing runs it with the standard library
+    python3 counter.py [fork|spawn|forkserver] [ROUNDS]
 """
-import importlib
-import os
 import sys
 import time
 
-mp = importlib.import_module(os.environ.get('MULTIPROCESSING', 'skep'))
+import skep as mp
+
 PROCESSES, TIMES = 10, 20
 
 

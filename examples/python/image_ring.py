@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images through shared memory: one image and two events first, then a ring of 100 images, two producers and a consumer.
 
-    MP=multiprocessing python3 image_ring.py [spawn|fork|forkserver]
+    python3 image_ring.py [spawn|fork|forkserver]
 
 Each image carries its checksum, so that a black, torn or skipped one is found.
 """
-import importlib
-import os
 import sys
 import zlib
 
 import numpy
 
-mp = importlib.import_module(os.environ.get('MP', 'skep'))
-shared_memory = importlib.import_module(mp.__name__ + '.shared_memory')
+import skep as mp
+from skep import shared_memory
 
 ONE = 720, 1080, 3
 ONE_COUNT = 100

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images of 720 x 1080 pixels through one block of shared memory; events say when one is written and when it has been read.
 
-    python3 images.py [fork|spawn|forkserver] [COUNT]        MULTIPROCESSING=multiprocessing runs it with the standard library
+    python3 images.py [fork|spawn|forkserver] [COUNT]
 """
-import importlib
-import multiprocessing.shared_memory
-import os
 import sys
 import zlib
 
 import numpy
 
-mp = importlib.import_module(os.environ.get('MULTIPROCESSING', 'skep'))
+import skep as mp
+from skep import shared_memory
+
 SHAPE = (720, 1080, 3)
 BYTES = 720 * 1080 * 3
 

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A mapped file, and anonymous memory that a child sees too; Python's own mmap does both.
 
-    MP=multiprocessing python3 mapping.py
+    python3 mapping.py
 """
-import importlib
 import mmap
-import os
 import tempfile
 
-mp = importlib.import_module(os.environ.get('MP', 'skep'))
+import skep as mp
 
 
 def write(memory):

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A list in shared memory, found by name in a second process.
 
-    MP=multiprocessing python3 shareable_list.py [spawn|fork|forkserver]
+    python3 shareable_list.py [spawn|fork|forkserver]
 """
-import importlib
-import os
 import sys
 
-mp = importlib.import_module(os.environ.get('MP', 'skep'))
-shared_memory = importlib.import_module(mp.__name__ + '.shared_memory')
+import skep as mp
+from skep import shared_memory
 
 
 def change_last(name):

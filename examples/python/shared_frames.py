@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames by hand: the producer makes a SharedMemory block for each, its name goes through a queue, the consumer unlinks it.
 
-    MP=multiprocessing READER=skep python3 shared_frames.py [spawn|fork|forkserver]
+    python3 shared_frames.py [spawn|fork|forkserver]
 
-MP is the module that makes the blocks, READER the one that attaches them: both see the same bytes.
+The blocks may be made by one module and attached by the other: both see the same bytes.
 """
-import importlib
-import os
 import sys
 
 import numpy
 
-mp = importlib.import_module(os.environ.get('MP', 'skep'))
-maker = importlib.import_module(mp.__name__ + '.shared_memory')
-reader = importlib.import_module(os.environ.get('READER', mp.__name__) + '.shared_memory')
+import skep as mp
+from skep import shared_memory as maker
+from skep import shared_memory as reader
 
 SHAPE = 1, 3, 2048, 2048
 

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A manager of shared memory: two processes add up the halves of a list; all of it is gone after the block.
 
-    MP=multiprocessing python3 shared_memory_manager.py [spawn|fork|forkserver]
+    python3 shared_memory_manager.py [spawn|fork|forkserver]
 """
-import importlib
 import os
 import sys
 
-mp = importlib.import_module(os.environ.get('MP', 'skep'))
-managers = importlib.import_module(mp.__name__ + '.managers')
+import skep as mp
+from skep import managers
 
 
 def add_up(numbers, start, end, sums):

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values and arrays of C types that a child changes and the parent prints.
 
-    python3 values.py [fork|spawn|forkserver]        MULTIPROCESSING=multiprocessing runs it with the standard library
+    python3 values.py [fork|spawn|forkserver]
 """
 import ctypes
-import importlib
-import os
 import sys
 
-mp = importlib.import_module(os.environ.get('MULTIPROCESSING', 'skep'))
+import skep as mp
 
 
 class Point(ctypes.Structure):

@@ -17,6 +17,7 @@
  *   -ENOTSUP       not offered here                             -EPIPE      broken: a party died, gave up or ran out of time
  *   -EACCES        permission denied, or the keys differ        -ENOSYS     built without the network
  *   -ECONNRESET    broken: the call may have happened           -ENOTCONN   not connected: the call has not happened
+ *   -ECANCELED     cancelled before it was done
  * Other values are what the operating system said.
  */
 #ifndef SKEP_ERROR_H
@@ -28,6 +29,8 @@ SKEP_BEGIN
 
 /** Done, and: the previous owner died while it held this; look at what the lock protects. */
 #define SKEP_OWNER_DIED 1
+/** Done, and: some tasks of the job failed; skep_future_failure() tells which. */
+#define SKEP_TASKS_FAILED 2
 
 /**
  * Describe a result.

@@ -17,7 +17,7 @@ struct skep_object_info {
         char name[SKEP_NAME_MAX + 1];  /* empty: anonymous */
         uint64_t bytes;                /* of its block */
         uint64_t value;                /* queue, channel end: messages; rlock: depth; semaphore: units; event, once: 0 or 1;
-                                          barrier: parties that wait; rwlock: readers; value: elements */
+                                          barrier: parties that wait; rwlock: readers; value: elements; list: items */
         int64_t owner_pid;             /* who holds it (of a rwlock: the writer); 0 nobody */
         int64_t owner_thread;          /* kernel's thread id */
         int64_t held_ns;               /* for so long a waiter has seen that owner; 0 unknown: nobody has waited for it */
@@ -30,6 +30,9 @@ struct skep_object_info {
 
 /** Call @p visit for each object of the hive (no plain blocks). @return 0; what @p visit returned if not 0; -EBADMSG */
 SKEP_API SKEP_NODISCARD int skep_hive_objects(skep_hive *hive, int (*visit)(const struct skep_object_info *info, void *context), void *context);
+
+/** The kind of an object: "queue", "dict" ... @return static storage; NULL: the object is gone, or never was */
+SKEP_API const char *skep_object_kind(skep_hive *hive, skep_block reference);
 
 struct skep_wait_info {
         int64_t pid;

@@ -20,17 +20,17 @@ SKEP_BEGIN
 
 typedef struct skep_shareable_list skep_shareable_list;
 
-enum skep_item_type {
-        SKEP_ITEM_NONE,
-        SKEP_ITEM_BOOL,  /* integer: 0 or 1 */
-        SKEP_ITEM_INT,   /* integer */
-        SKEP_ITEM_FLOAT, /* real */
-        SKEP_ITEM_TEXT,  /* data, bytes; UTF-8, not checked, not ended by NUL */
-        SKEP_ITEM_BYTES, /* data, bytes */
+enum skep_shareable_type {
+        SKEP_SHAREABLE_NONE,
+        SKEP_SHAREABLE_BOOL,  /* integer: 0 or 1 */
+        SKEP_SHAREABLE_INT,   /* integer */
+        SKEP_SHAREABLE_FLOAT, /* real */
+        SKEP_SHAREABLE_TEXT,  /* data, bytes; UTF-8, not checked, not ended by NUL */
+        SKEP_SHAREABLE_BYTES, /* data, bytes */
 };
 
-struct skep_item {
-        uint32_t type; /* enum skep_item_type */
+struct skep_shareable_item {
+        uint32_t type; /* enum skep_shareable_type */
         uint32_t reserved;
         int64_t integer;
         double real;
@@ -39,12 +39,12 @@ struct skep_item {
 };
 
 /** Most bytes of a text. */
-#define SKEP_ITEM_BYTES_MAX UINT64_C(999992)
+#define SKEP_SHAREABLE_BYTES_MAX UINT64_C(999992)
 
 struct skep_shareable_list_options {
         size_t options_bytes;           /* set by SKEP_SHAREABLE_LIST_OPTIONS() */
         const char *name;               /* as of skep_shared_memory_create() */
-        const struct skep_item *items;  /* borrowed, [count] */
+        const struct skep_shareable_item *items;  /* borrowed, [count] */
         uint64_t count;
         uint64_t room_bytes;            /* least room of each slot; 0: that of its first value */
         uint32_t flags;                 /* SKEP_SHARED_MEMORY_PERSISTENT */
@@ -87,7 +87,7 @@ SKEP_API uint64_t skep_shareable_list_room(const skep_shareable_list *list, uint
  * Cost: some 10 ns and the copy.  Blocks: until @p deadline, while a living writer is at work on this slot.
  */
 SKEP_API SKEP_NODISCARD int skep_shareable_list_get(skep_shareable_list *list, uint64_t index, void *buffer, uint64_t capacity,
-                                                    struct skep_item *ret_item, skep_deadline deadline);
+                                                    struct skep_shareable_item *ret_item, skep_deadline deadline);
 
 /**
  * Replace a value.
@@ -95,17 +95,17 @@ SKEP_API SKEP_NODISCARD int skep_shareable_list_get(skep_shareable_list *list, u
  * Crash: the old value or the new one stays.  Cost: some 30 ns and two copies.
  * Blocks: until @p deadline, while another living writer is at work.
  */
-SKEP_API SKEP_NODISCARD int skep_shareable_list_set(skep_shareable_list *list, uint64_t index, const struct skep_item *item,
+SKEP_API SKEP_NODISCARD int skep_shareable_list_set(skep_shareable_list *list, uint64_t index, const struct skep_shareable_item *item,
                                                     skep_deadline deadline);
 
 /** The slot's format as Python's struct module writes it ("q", "16s"), ended by NUL. @return 0; -ERANGE; -EBADMSG; -ESTALE */
 SKEP_API SKEP_NODISCARD int skep_shareable_list_format(skep_shareable_list *list, uint64_t index, char ret_format[9]);
 
 /** How many values equal this one, numbers by value (1, 1.0 and true are equal). @return 0; -EBADMSG; -ESTALE; -ENOMEM */
-SKEP_API SKEP_NODISCARD int skep_shareable_list_count(skep_shareable_list *list, const struct skep_item *item, uint64_t *ret_count);
+SKEP_API SKEP_NODISCARD int skep_shareable_list_count(skep_shareable_list *list, const struct skep_shareable_item *item, uint64_t *ret_count);
 
 /** Where the first equal value stands. @return 0; -ENOENT; -EBADMSG; -ESTALE; -ENOMEM */
-SKEP_API SKEP_NODISCARD int skep_shareable_list_index(skep_shareable_list *list, const struct skep_item *item, uint64_t *ret_index);
+SKEP_API SKEP_NODISCARD int skep_shareable_list_index(skep_shareable_list *list, const struct skep_shareable_item *item, uint64_t *ret_index);
 
 SKEP_END
 #endif

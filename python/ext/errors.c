@@ -4,15 +4,14 @@
 
 #include <errno.h>
 
-/* OSError and its children take (errno, text); OSError itself picks FileNotFoundError and the like. */
-static void raise_os(PyObject *type, int result)
+void *raise_os(PyObject *type, int result, const char *text, PyObject *name)
 {
-        PyObject *arguments = Py_BuildValue("(is)", -result, skep_strerror(result));
+        PyObject *error = name ? PyObject_CallFunction(type, "isO", -result, text, name) : PyObject_CallFunction(type, "is", -result, text);
 
-        if (!arguments)
-                return;
-        PyErr_SetObject(type, arguments);
-        Py_DECREF(arguments);
+        if (error)
+                PyErr_SetObject((PyObject *)Py_TYPE(error), error); /* until 3.10 `except` goes by the type that is said here */
+        Py_XDECREF(error);
+        return NULL;
 }
 
 static void raise_memory(int result, const skep_hive *hive, uint64_t bytes)
@@ -38,17 +37,17 @@ void *raise_result(struct core_state *state, int result, const skep_hive *hive, 
                 raise_memory(result, hive, bytes);
                 break;
         case -ESTALE:
-                raise_os(state->gone_error, result);
+                raise_os(state->gone_error, result, skep_strerror(result), NULL);
                 break;
         case -EBADMSG:
         case -EPROTO:
-                raise_os(state->hive_error, result);
+                raise_os(state->hive_error, result, skep_strerror(result), NULL);
                 break;
         case -ETIMEDOUT:
                 PyErr_SetString(PyExc_TimeoutError, skep_strerror(result));
                 break;
         default:
-                raise_os(PyExc_OSError, result);
+                raise_os(PyExc_OSError, result, skep_strerror(result), NULL);
         }
         return NULL;
 }

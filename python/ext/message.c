@@ -184,17 +184,23 @@ static const int64_t *view_strides(const Py_buffer *view)
         return PyBuffer_IsContiguous(view, 'C') ? NULL : (const int64_t *)view->strides;
 }
 
-/* The memory of @view lies in that of @beneath: send a reference. */
+/* The array that @view sees in the memory of @beneath. @return as skep_array_view(); -EINVAL: numpy can be talked into strides beyond the block */
+static int view_shared(skep_array *beneath, const Py_buffer *view, uint32_t element, skep_array **ret_array)
+{
+        const char *block = (const char *)skep_array_data(beneath) - skep_array_offset(beneath);
+
+        return skep_array_view(beneath, element, (uint64_t)((const char *)view->buf - block), (uint32_t)view->ndim, view_shape(view), view_strides(view),
+                               ret_array);
+}
+
 static int put_shared(struct core_state *state, skep_queue *queue, skep_array *beneath, const Py_buffer *view, uint32_t element,
                       const struct patience *patience)
 {
-        const char *block = (const char *)skep_array_data(beneath) - skep_array_offset(beneath);
         skep_array *array;
-        int result = skep_array_view(beneath, element, (uint64_t)((const char *)view->buf - block), (uint32_t)view->ndim,
-                                     view_shape(view), view_strides(view), &array);
+        int result = view_shared(beneath, view, element, &array);
 
         if (result == -EINVAL)
-                return NOT_AS_ARRAY; /* numpy can be talked into strides beyond the block */
+                return NOT_AS_ARRAY;
         if (result < 0)
                 return message_put_failed(state, queue, result, (uint64_t)view->len);
         return put_array_take(state, queue, array, patience);
@@ -268,6 +274,14 @@ static int put_copied(struct core_state *state, skep_queue *queue, PyObject *hiv
         return put_array_take(state, queue, array, patience);
 }
 
+/* Its element type; 0: no array of a hive can be like that. */
+static uint32_t describable(const Py_buffer *view)
+{
+        uint32_t element = element_from_format(view->format);
+
+        return view->len > 0 && view->ndim <= SKEP_ARRAY_DIMENSION_MAX && view->itemsize == (Py_ssize_t)skep_element_bytes(element) ? element : 0;
+}
+
 /* @return 0; -1 with an exception; NOT_AS_ARRAY */
 static int put_ndarray(struct core_state *state, skep_queue *queue, PyObject *hive, PyObject *ndarray, enum copying copying,
                        const struct patience *patience)
@@ -283,8 +297,8 @@ static int put_ndarray(struct core_state *state, skep_queue *queue, PyObject *hi
                 PyErr_Clear(); /* elements without a format, such as datetime64 */
                 return NOT_AS_ARRAY;
         }
-        element = element_from_format(view.format);
-        if (element && view.len > 0 && view.ndim <= SKEP_ARRAY_DIMENSION_MAX && view.itemsize == (Py_ssize_t)skep_element_bytes(element)) {
+        element = describable(&view);
+        if (element) {
                 beneath = message_array_beneath(state, ndarray, &beneath_hive);
                 shared = beneath && skep_array_hive(beneath) == skep_queue_hive(queue) && copying != COPY_ALWAYS;
                 if (shared && !view.readonly) /* a message of kind ARRAY cannot say that it is read-only */
@@ -296,15 +310,36 @@ static int put_ndarray(struct core_state *state, skep_queue *queue, PyObject *hi
         return result;
 }
 
-static PyObject *load_array(struct core_state *state, PyObject *hive, const struct skep_loan *loan)
+int message_share_array(struct core_state *state, skep_hive *hive, PyObject *ndarray, skep_array **ret_array)
 {
-        PyObject *wrapped, *seen;
-        skep_array *array;
-        int result = skep_loan_array(loan, &array);
+        PyObject *beneath_hive;
+        skep_array *beneath;
+        Py_buffer view;
+        uint32_t element;
+        int result = -EINVAL;
 
-        if (result < 0)
-                return raise_result(state, result, NULL, 0);
-        wrapped = array_wrap(state, hive, array);
+        if (!is_ndarray(state, ndarray))
+                return 0;
+        beneath = message_array_beneath(state, ndarray, &beneath_hive);
+        if (!beneath || skep_array_hive(beneath) != hive)
+                return 0;
+        if (PyObject_GetBuffer(ndarray, &view, PyBUF_FULL_RO) < 0) {
+                PyErr_Clear(); /* elements without a format, such as datetime64 */
+                return 0;
+        }
+        element = describable(&view);
+        if (element && !view.readonly)
+                result = view_shared(beneath, &view, element, ret_array);
+        PyBuffer_Release(&view);
+        if (result < 0 && result != -EINVAL)
+                raise_result(state, result, NULL, 0);
+        return result == 0 ? 1 : result == -EINVAL ? 0 : -1;
+}
+
+PyObject *message_show_array(struct core_state *state, PyObject *hive, skep_array *array)
+{
+        PyObject *wrapped = array_wrap(state, hive, array), *seen;
+
         if (!wrapped)
                 return NULL;
         if (!state->ndarray && !state->numpy_missing) {
@@ -326,6 +361,14 @@ static PyObject *load_array(struct core_state *state, PyObject *hive, const stru
         seen = PyObject_CallFunctionObjArgs(state->numpy_asarray, wrapped, NULL);
         Py_DECREF(wrapped);
         return seen;
+}
+
+static PyObject *load_array(struct core_state *state, PyObject *hive, const struct skep_loan *loan)
+{
+        skep_array *array;
+        int result = skep_loan_array(loan, &array);
+
+        return result < 0 ? raise_result(state, result, NULL, 0) : message_show_array(state, hive, array);
 }
 
 /* --- any object --- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* module.c - skep._core: the core of skep as Python types.  The package around it decides what users see. */
-#include "state.h"
+#include "item.h"
 
 #include <stddef.h>
 
@@ -127,6 +127,11 @@ PyDoc_STRVAR(reduce_arrays_with_doc, "reduce_arrays_with(reduce, reduce_shared, 
 static PyMethodDef core_methods[] = {
         {"array_beneath", core_array_beneath, METH_O, array_beneath_doc},
         {"between_waits", core_between_waits, METH_O, between_waits_doc},
+        {"keys_with", item_keys_with, METH_O,
+         "keys_with(function)\n--\n\nfunction(key): an exact builtin value that is equal to the key, or a list that says what it is made of."},
+        {"nested_as", item_nested_as, METH_VARARGS,
+         "nested_as(kind, type, attach)\n--\n\n"
+         "Containers hold objects of that type as objects of the hive; attach(type, hive, reference, (), None) makes a new handle."},
         {"mention", pickle_mention, METH_VARARGS, mention_doc},
         {"pack", (PyCFunction)(void (*)(void))pickle_pack, METH_FASTCALL, pack_doc},
         {"numpy_allocator", core_numpy_allocator, METH_VARARGS, numpy_allocator_doc},
@@ -150,7 +155,8 @@ static PyMethodDef core_methods[] = {
         X(loads_keywords) X(name_extra_reducers) X(name_dispatch_table) X(name_dump) X(name_raw) X(name_base)                 \
         X(name_copy) X(reduce_array) X(reduce_array_shared) X(reduce_array_copied) X(recarray)                         \
         X(name_block) X(name_timeout) X(ndarray) X(numpy_asarray) X(numpy_copyto) X(memory_type) X(items_type)                \
-        X(channel_type) X(buffer_too_short) X(between_waits) X(board_type) X(delivery_type) X(secure_type)
+        X(channel_type) X(buffer_too_short) X(between_waits) X(board_type) X(delivery_type) X(secure_type) X(nested)          \
+        X(simplify_key) X(list_type) X(dict_type) X(namespace_type)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
 {
@@ -238,6 +244,9 @@ static int core_exec(PyObject *module)
         NEED(once_type, add_type(module, &once_spec, "Once"))
         NEED(value_type, add_type(module, &value_spec, "Value"))
         NEED(secure_type, add_type(module, &secure_spec, "SecureConnection"))
+        NEED(list_type, add_type(module, &list_spec, "List"))
+        NEED(dict_type, add_type(module, &dict_spec, "Dict"))
+        NEED(namespace_type, add_type(module, &namespace_spec, "Namespace"))
         NEED(broken_barrier, fetch("threading", "BrokenBarrierError"))
         NEED(full, fetch("queue", "Full"))
         NEED(empty, fetch("queue", "Empty"))

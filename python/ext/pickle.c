@@ -11,7 +11,8 @@
  *
  * Buffers of at least OUT_OF_BAND_BYTES go beside the pickle, so that they are copied once into the message.  The receiver's
  * are his own: bytearray if they were writable, else bytes.  A buffer of an array born in the queue's hive is not copied at
- * all: the receiver's array lies in the same memory, as if it had been put by itself.
+ * all: the receiver's array lies in the same memory, as if it had been put by itself.  An item of a container is read more than
+ * once: its other large buffers lie in blocks of their own, BUFFER_PRIVATE, and each reader copies them.
  *
  * The message claims what it mentions (skep_queue_reserve_with): the blocks of such arrays, and each object of the hive whose
  * __reduce__ calls mention().  So they live until the message has been taken.
@@ -41,11 +42,14 @@ struct pickle_header {
 
 struct pickle_buffer {
         uint64_t bytes;
-        uint64_t writable; /* 0 or 1 */
+        uint64_t flags;    /* BUFFER_* */
         uint64_t block;    /* reference of the block that it lies in; 0: in the message */
         uint64_t serial;
         uint64_t offset;   /* from the start of the block */
 };
+
+#define BUFFER_WRITABLE UINT64_C(1)
+#define BUFFER_PRIVATE UINT64_C(2) /* lies in a block, and who reads it copies it */
 
 static uint64_t align_up(uint64_t value)
 {
@@ -101,7 +105,7 @@ struct sink_object {
         struct core_state *state;
         enum copying copying;
         bool shares;               /* a buffer lies in the hive */
-        skep_hive *hive;           /* where the message goes */
+        skep_hive *hive;           /* where the message goes; NULL: into none */
         struct parts stream;       /* the pickle, in pieces */
         struct parts buffers;      /* out of band */
         skep_array **beneath;      /* [buffers.capacity] the array of the hive that a buffer lies in, borrowed; or NULL */
@@ -227,7 +231,7 @@ static PyObject *sink_call(PyObject *self, PyObject *args, PyObject *kwargs)
                 return NULL;
         }
         sink->shares = sink->shares || beneath;
-        if (!beneath && PyMemoryView_GET_BUFFER(raw)->len < OUT_OF_BAND_BYTES) {
+        if (!beneath && (PyMemoryView_GET_BUFFER(raw)->len < OUT_OF_BAND_BYTES || !sink->hive)) {
                 Py_DECREF(raw);
                 Py_RETURN_TRUE;
         }
@@ -421,7 +425,7 @@ static struct pickle_buffer buffer_of(const struct sink_object *sink, size_t i)
         const skep_array *array = sink->beneath[i];
         struct pickle_buffer buffer = {
                 .bytes = (uint64_t)view->len,
-                .writable = !PyMemoryView_GET_BUFFER(view->obj)->readonly,
+                .flags = PyMemoryView_GET_BUFFER(view->obj)->readonly ? 0 : BUFFER_WRITABLE,
         };
 
         if (array) {
@@ -432,6 +436,24 @@ static struct pickle_buffer buffer_of(const struct sink_object *sink, size_t i)
                 buffer.offset = skep_array_offset(array) + (uint64_t)((const char *)view->buf - (const char *)skep_array_data(array));
         }
         return buffer;
+}
+
+/* The header, the descriptions of buffers, the pickle. @return bytes of the three */
+static uint64_t write_head(const struct sink_object *sink, const struct pickle_header *header, char *data)
+{
+        uint64_t at = sizeof(*header);
+
+        memcpy(data, header, sizeof(*header));
+        for (size_t i = 0; i < sink->buffers.count; i++, at += sizeof(struct pickle_buffer)) {
+                struct pickle_buffer buffer = buffer_of(sink, i);
+
+                memcpy(data + at, &buffer, sizeof(buffer));
+        }
+        for (size_t i = 0; i < sink->stream.count; i++) {
+                copy_bytes(data + at, sink->stream.views[i].buf, (size_t)sink->stream.views[i].len);
+                at += (uint64_t)sink->stream.views[i].len;
+        }
+        return at;
 }
 
 static int put_with_buffers(struct core_state *state, skep_queue *queue, const struct sink_object *sink, const struct patience *patience)
@@ -452,16 +474,7 @@ static int put_with_buffers(struct core_state *state, skep_queue *queue, const s
         if (reserve(state, queue, bytes, sink, &loan) < 0)
                 return -1;
         data = loan.data;
-        memcpy(data, &header, sizeof(header));
-        for (size_t i = 0; i < buffers->count; i++) {
-                struct pickle_buffer buffer = buffer_of(sink, i);
-
-                memcpy(data + sizeof(header) + i * sizeof(buffer), &buffer, sizeof(buffer));
-        }
-        for (size_t i = 0; i < stream->count; i++) {
-                copy_bytes(data + at, stream->views[i].buf, (size_t)stream->views[i].len);
-                at += (uint64_t)stream->views[i].len;
-        }
+        at = write_head(sink, &header, data);
         for (size_t i = 0; i < buffers->count; i++) {
                 if (sink->beneath[i])
                         continue;
@@ -661,6 +674,109 @@ PyObject *pickle_pack(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return result;
 }
 
+/* --- as an item of a container --- */
+
+/* The buffer in a block of its own. @return 0; -1 with an exception */
+static int pack_buffer(struct core_state *state, struct packed *packed, const struct sink_object *sink, size_t i, struct pickle_buffer *ret_buffer)
+{
+        const Py_buffer *view = &sink->buffers.views[i];
+        skep_block block;
+        int result;
+
+        Py_BEGIN_ALLOW_THREADS /* fresh pages take their time */
+        result = skep_block_alloc(sink->hive, (uint64_t)view->len, 0, &block);
+        Py_END_ALLOW_THREADS
+        if (result < 0) {
+                raise_result(state, result, sink->hive, (uint64_t)view->len);
+                return -1;
+        }
+        packed->references[packed->reference_count++] = block;
+        packed->own_count++;
+        copy_bytes(skep_block_address(sink->hive, block, NULL), view->buf, (size_t)view->len);
+        ret_buffer->block = block.offset;
+        ret_buffer->serial = block.serial;
+        ret_buffer->flags |= BUFFER_PRIVATE;
+        return 0;
+}
+
+static int pack_with_buffers(struct core_state *state, struct packed *packed, const struct sink_object *sink)
+{
+        const struct pickle_header header = {
+                .format = FORMAT_WITH_BUFFERS,
+                .pickle_bytes = parts_bytes(&sink->stream),
+                .buffer_count = sink->buffers.count,
+        };
+        uint64_t bytes = sizeof(header) + sink->buffers.count * sizeof(struct pickle_buffer) + header.pickle_bytes;
+        char *data;
+
+        packed->bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)bytes);
+        if (!packed->bytes)
+                return -1;
+        data = PyBytes_AS_STRING(packed->bytes);
+        (void)write_head(sink, &header, data);
+        for (size_t i = 0; i < sink->buffers.count; i++) {
+                struct pickle_buffer buffer = buffer_of(sink, i);
+
+                if (!buffer.block && pack_buffer(state, packed, sink, i, &buffer) < 0)
+                        return -1;
+                memcpy(data + sizeof(header) + i * sizeof(buffer), &buffer, sizeof(buffer));
+        }
+        return 0;
+}
+
+/* @param sink  its references are taken */
+static int pack_sink(struct core_state *state, struct packed *packed, struct sink_object *sink)
+{
+        size_t count = sink->mentioned_count;
+        skep_block *references = PyMem_Resize(sink->mentioned, skep_block, count + sink->buffers.count + 1);
+
+        if (!references) {
+                PyErr_NoMemory();
+                return -1;
+        }
+        sink->mentioned = NULL;
+        packed->references = references;
+        packed->reference_count = count;
+        if (sink->buffers.count)
+                return pack_with_buffers(state, packed, sink);
+        packed->bytes = join(&sink->stream, &(const struct tail){0});
+        return packed->bytes ? 0 : -1;
+}
+
+int pickle_item(struct core_state *state, skep_hive *hive, PyObject *object, struct packed *ret_packed)
+{
+        PyObject *sink;
+        int budget = 64, failed = -1;
+
+        *ret_packed = (struct packed){.hive = hive};
+        if (is_plain(object, &budget)) {
+                PyObject *arguments[] = {object, state->protocol};
+
+                ret_packed->bytes = PyObject_Vectorcall(state->pickle_dumps, arguments, 2, NULL);
+                return ret_packed->bytes ? 0 : -1;
+        }
+        sink = state->sink_type->tp_alloc(state->sink_type, 0);
+        if (!sink)
+                return -1;
+        as_sink(sink)->state = state;
+        as_sink(sink)->hive = hive;
+        if (dump_into(state, sink, object) == 0)
+                failed = pack_sink(state, ret_packed, as_sink(sink));
+        Py_DECREF(sink);
+        if (failed < 0)
+                packed_end(ret_packed);
+        return failed;
+}
+
+void packed_end(struct packed *packed)
+{
+        for (size_t i = packed->reference_count - packed->own_count; i < packed->reference_count; i++)
+                (void)skep_block_unref(packed->hive, packed->references[i]);
+        PyMem_Free(packed->references);
+        Py_XDECREF(packed->bytes);
+        *packed = (struct packed){0};
+}
+
 /* --- to an object --- */
 
 static PyObject *damaged(struct core_state *state)
@@ -683,11 +799,12 @@ static PyObject *load_stream(struct core_state *state, const void *pickle, uint6
 
 static PyObject *copy_buffer(const char *data, const struct pickle_buffer *buffer)
 {
+        bool writable = buffer->flags & BUFFER_WRITABLE;
         Py_ssize_t bytes = (Py_ssize_t)buffer->bytes;
-        PyObject *copy = buffer->writable ? PyByteArray_FromStringAndSize(NULL, bytes) : PyBytes_FromStringAndSize(NULL, bytes);
+        PyObject *copy = writable ? PyByteArray_FromStringAndSize(NULL, bytes) : PyBytes_FromStringAndSize(NULL, bytes);
 
         if (copy)
-                copy_bytes(buffer->writable ? PyByteArray_AS_STRING(copy) : PyBytes_AS_STRING(copy), data, (size_t)bytes);
+                copy_bytes(writable ? PyByteArray_AS_STRING(copy) : PyBytes_AS_STRING(copy), data, (size_t)bytes);
         return copy;
 }
 
@@ -706,13 +823,36 @@ static PyObject *attach_buffer(struct core_state *state, PyObject *hive, const s
         if (result < 0)
                 return raise_result(state, result, NULL, 0);
         wrapped = array_wrap(state, hive, array);
-        if (!wrapped || buffer->writable)
+        if (!wrapped || (buffer->flags & BUFFER_WRITABLE))
                 return wrapped;
         view = PyMemoryView_FromObject(wrapped);
         Py_DECREF(wrapped);
         readonly = view ? PyObject_CallMethod(view, "toreadonly", NULL) : NULL;
         Py_XDECREF(view);
         return readonly;
+}
+
+static PyObject *copy_private(struct core_state *state, PyObject *hive, const struct pickle_buffer *buffer)
+{
+        skep_block block = {.offset = buffer->block, .serial = buffer->serial};
+        skep_hive *handle = hive_handle(state, hive);
+        const char *data;
+        PyObject *copy = NULL;
+        uint64_t bytes;
+        int result;
+
+        if (!handle)
+                return NULL;
+        result = skep_block_ref(handle, block);
+        if (result < 0)
+                return raise_result(state, result, NULL, 0);
+        data = skep_block_address(handle, block, &bytes);
+        if (data && buffer->offset <= bytes && buffer->bytes <= bytes - buffer->offset)
+                copy = copy_buffer(data + buffer->offset, buffer);
+        else
+                damaged(state);
+        (void)skep_block_unref(handle, block);
+        return copy;
 }
 
 static PyObject *load_with_buffers(struct core_state *state, PyObject *hive, const char *data, uint64_t bytes)
@@ -740,7 +880,7 @@ static PyObject *load_with_buffers(struct core_state *state, PyObject *hive, con
                 if (!buffer.block)
                         at = align_up(at);
                 if (buffer.block)
-                        copy = attach_buffer(state, hive, &buffer);
+                        copy = buffer.flags & BUFFER_PRIVATE ? copy_private(state, hive, &buffer) : attach_buffer(state, hive, &buffer);
                 else if (at > bytes || buffer.bytes > bytes - at)
                         damaged(state);
                 else

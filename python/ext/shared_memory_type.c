@@ -40,17 +40,6 @@ static struct items_object *as_items(PyObject *self)
         return (struct items_object *)self;
 }
 
-/* OSError(errno, text, name), which picks FileNotFoundError and the like. @param name  NULL: none @return NULL */
-static void *raise_os_error(int result, const char *text, PyObject *name)
-{
-        PyObject *arguments = name ? Py_BuildValue("(isO)", -result, text, name) : Py_BuildValue("(is)", -result, text);
-
-        if (arguments)
-                PyErr_SetObject(PyExc_OSError, arguments);
-        Py_XDECREF(arguments);
-        return NULL;
-}
-
 /* Shortage is of /dev/shm here; what is bad is the caller's. @return NULL */
 static void *raise_memory_result(struct core_state *state, int result, PyObject *name, uint64_t bytes)
 {
@@ -64,11 +53,11 @@ static void *raise_memory_result(struct core_state *state, int result, PyObject 
                 return PyErr_Format(PyExc_ValueError, "%R is empty or not a block of shared memory", name);
         case -ENOSPC:
                 snprintf(text, sizeof text, "no room for %llu bytes of shared memory: /dev/shm or the hive is full", (unsigned long long)bytes);
-                return raise_os_error(result, bytes ? text : "no room for the block: /dev/shm or the hive is full", name);
+                return raise_os(PyExc_OSError, result, bytes ? text : "no room for the block: /dev/shm or the hive is full", name);
         case -ENOENT:
         case -EEXIST:
         case -EACCES:
-                return raise_os_error(result, skep_strerror(result), name);
+                return raise_os(PyExc_OSError, result, skep_strerror(result), name);
         default:
                 return raise_result(state, result, NULL, bytes);
         }
@@ -77,7 +66,7 @@ static void *raise_memory_result(struct core_state *state, int result, PyObject 
 /* The same for making one: then it is not the name that is missing. @return NULL */
 static void *raise_making(struct core_state *state, int result, PyObject *name, uint64_t bytes)
 {
-        return result == -ENOENT ? raise_os_error(result, "there is no /dev/shm here", NULL) : raise_memory_result(state, result, name, bytes);
+        return result == -ENOENT ? raise_os(PyExc_OSError, result, "there is no /dev/shm here", NULL) : raise_memory_result(state, result, name, bytes);
 }
 
 /* A name, or NULL for None. @return 0; -1 with an exception */
@@ -327,35 +316,35 @@ PyType_Spec memory_spec = {
 /* --- values --- */
 
 /* @return 0; -1 with an exception. ret_item borrows from the object */
-static int item_from(PyObject *object, struct skep_item *ret_item)
+static int item_from(PyObject *object, struct skep_shareable_item *ret_item)
 {
-        *ret_item = (struct skep_item){.type = SKEP_ITEM_NONE};
+        *ret_item = (struct skep_shareable_item){.type = SKEP_SHAREABLE_NONE};
         if (object == Py_None)
                 return 0;
         if (PyBool_Check(object)) {
-                ret_item->type = SKEP_ITEM_BOOL;
+                ret_item->type = SKEP_SHAREABLE_BOOL;
                 ret_item->integer = object == Py_True;
         } else if (PyLong_Check(object)) {
                 int overflow;
 
-                ret_item->type = SKEP_ITEM_INT;
+                ret_item->type = SKEP_SHAREABLE_INT;
                 ret_item->integer = PyLong_AsLongLongAndOverflow(object, &overflow);
                 if (overflow) {
                         PyErr_SetString(PyExc_OverflowError, "a ShareableList holds ints of 64 bits, from -2**63 to 2**63 - 1");
                         return -1;
                 }
         } else if (PyFloat_Check(object)) {
-                ret_item->type = SKEP_ITEM_FLOAT;
+                ret_item->type = SKEP_SHAREABLE_FLOAT;
                 ret_item->real = PyFloat_AS_DOUBLE(object);
         } else if (PyUnicode_Check(object)) {
                 Py_ssize_t bytes;
 
-                ret_item->type = SKEP_ITEM_TEXT;
+                ret_item->type = SKEP_SHAREABLE_TEXT;
                 ret_item->data = PyUnicode_AsUTF8AndSize(object, &bytes);
                 ret_item->bytes = (uint64_t)bytes;
                 return ret_item->data ? 0 : -1;
         } else if (PyBytes_Check(object)) {
-                ret_item->type = SKEP_ITEM_BYTES;
+                ret_item->type = SKEP_SHAREABLE_BYTES;
                 ret_item->data = PyBytes_AS_STRING(object);
                 ret_item->bytes = (uint64_t)PyBytes_GET_SIZE(object);
         } else {
@@ -365,18 +354,18 @@ static int item_from(PyObject *object, struct skep_item *ret_item)
         return 0;
 }
 
-static PyObject *item_to(const struct skep_item *item)
+static PyObject *item_to(const struct skep_shareable_item *item)
 {
         switch (item->type) {
-        case SKEP_ITEM_BOOL:
+        case SKEP_SHAREABLE_BOOL:
                 return PyBool_FromLong(item->integer != 0);
-        case SKEP_ITEM_INT:
+        case SKEP_SHAREABLE_INT:
                 return PyLong_FromLongLong(item->integer);
-        case SKEP_ITEM_FLOAT:
+        case SKEP_SHAREABLE_FLOAT:
                 return PyFloat_FromDouble(item->real);
-        case SKEP_ITEM_TEXT:
+        case SKEP_SHAREABLE_TEXT:
                 return PyUnicode_DecodeUTF8(item->bytes ? item->data : "", (Py_ssize_t)item->bytes, NULL);
-        case SKEP_ITEM_BYTES:
+        case SKEP_SHAREABLE_BYTES:
                 return PyBytes_FromStringAndSize(item->data, (Py_ssize_t)item->bytes);
         default:
                 Py_RETURN_NONE;
@@ -458,7 +447,7 @@ static PyObject *items_make(PyObject *self, PyObject *args)
         struct core_state *state = as_items(self)->state;
         PyObject *hive_object, *name, *values, *sequence, *memory = NULL;
         unsigned long long room = 0;
-        struct skep_item *items;
+        struct skep_shareable_item *items;
         skep_shareable_list *list;
         int persistent = 0, result = 0;
         skep_hive *hive;
@@ -482,7 +471,7 @@ static PyObject *items_make(PyObject *self, PyObject *args)
                 result = skep_shareable_list_create(hive, &options, &list);
                 Py_END_ALLOW_THREADS
                 if (result == -EMSGSIZE)
-                        PyErr_Format(PyExc_ValueError, "an item of a ShareableList takes at most %llu bytes", (unsigned long long)SKEP_ITEM_BYTES_MAX - 1);
+                        PyErr_Format(PyExc_ValueError, "an item of a ShareableList takes at most %llu bytes", (unsigned long long)SKEP_SHAREABLE_BYTES_MAX - 1);
                 else if (result < 0)
                         raise_making(state, result, name, 0);
                 else
@@ -520,7 +509,7 @@ static Py_ssize_t items_length(PyObject *self)
 struct items_context {
         skep_shareable_list *list;
         uint64_t index;
-        struct skep_item *item;
+        struct skep_shareable_item *item;
         void *buffer; /* NULL: write */
         uint64_t capacity;
 };
@@ -549,7 +538,7 @@ static int items_wait(struct items_context *context)
 static PyObject *items_item(PyObject *self, Py_ssize_t index)
 {
         char on_stack[ITEM_ON_STACK_BYTES], *buffer = on_stack;
-        struct skep_item item;
+        struct skep_shareable_item item;
         uint64_t room;
         PyObject *object;
         int result;
@@ -570,7 +559,7 @@ static PyObject *items_item(PyObject *self, Py_ssize_t index)
 
 static int items_assign(PyObject *self, Py_ssize_t index, PyObject *object)
 {
-        struct skep_item item;
+        struct skep_shareable_item item;
         int result;
 
         if (items_ready(self) < 0)

@@ -6,6 +6,7 @@
  *   wait.c        timeouts, and waiting without the GIL
  *   pickle.c      objects <-> messages of kind PICKLE
  *   message.c     objects <-> messages of any kind
+ *   item.c        objects <-> items of dicts, lists and namespaces (item.h)
  *   shared.c      what the objects of synchronisation and values have in common
  *   *_type.c      one Python type each
  *   module.c      puts it together
@@ -47,6 +48,9 @@ struct core_state {
         PyTypeObject *once_type;
         PyTypeObject *value_type;
         PyTypeObject *secure_type;
+        PyTypeObject *list_type;
+        PyTypeObject *dict_type;
+        PyTypeObject *namespace_type;
 
         PyObject *hive_error;
         PyObject *gone_error;
@@ -83,6 +87,9 @@ struct core_state {
         PyObject *recarray;            /* numpy.recarray */
         PyObject *name_copy;
         bool numpy_missing;      /* an import failed; do not try at each message */
+
+        PyObject *nested;        /* of objects that are items OBJECT: type -> kind, kind -> (type, attach) */
+        PyObject *simplify_key;  /* skep.keys */
 };
 
 struct hive_object {
@@ -152,6 +159,9 @@ extern PyType_Spec event_spec;
 extern PyType_Spec barrier_spec;
 extern PyType_Spec once_spec;
 extern PyType_Spec value_spec;
+extern PyType_Spec list_spec;
+extern PyType_Spec dict_spec;
+extern PyType_Spec namespace_spec;
 
 struct core_state *state_of_module(PyObject *module);
 /* The state behind a type or a Python subclass of it; NULL with an exception. */
@@ -161,6 +171,8 @@ struct core_state *state_of_type(PyTypeObject *type);
 
 /* Raise what @result means. @hive and @bytes (asked for) go into a MemoryError; may be NULL and 0. @return NULL */
 void *raise_result(struct core_state *state, int result, const skep_hive *hive, uint64_t bytes);
+/* type(errno, text[, name]) of OSError or a child of it; OSError itself picks FileNotFoundError and the like. @param name  NULL: none @return NULL */
+void *raise_os(PyObject *type, int result, const char *text, PyObject *name);
 int errors_add(PyObject *module, struct core_state *state);
 
 /* --- wait.c --- */
@@ -224,6 +236,19 @@ PyObject *pickle_load(struct core_state *state, PyObject *hive, const struct ske
 PyObject *pickle_mention(PyObject *module, PyObject *args);
 /* pack(hive, obj[, bytes, number]): a pickle to be sent in a message of the caller's making. */
 PyObject *pickle_pack(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+/* A pickle as an item of a container holds it. */
+struct packed {
+        PyObject *bytes;
+        skep_block *references;
+        size_t reference_count;
+        skep_hive *hive;
+        size_t own_count; /* the last of them were made for it: claims of this process */
+};
+
+/* @param hive  NULL: nothing goes by reference @return 0; -1 with an exception */
+int pickle_item(struct core_state *state, skep_hive *hive, PyObject *object, struct packed *ret_packed);
+void packed_end(struct packed *packed);
 /* Append memory that is already in order to the queue, through one loan. @return as pickle_put() */
 int put_parts(struct core_state *state, skep_queue *queue, uint32_t kind, const Py_buffer *parts, size_t count, const struct patience *patience);
 
@@ -242,6 +267,10 @@ bool message_numpy(struct core_state *state);
 PyObject *message_load(struct core_state *state, PyObject *hive, const struct skep_loan *loan);
 /* The array in whose memory a numpy.ndarray lies, with its hive, both borrowed; NULL if there is none. */
 skep_array *message_array_beneath(struct core_state *state, PyObject *ndarray, PyObject **ret_hive);
+/* An ndarray as an array of the hive, if it can be told as one without a copy. @return 1, gives a handle; 0 it cannot; -1 with an exception */
+int message_share_array(struct core_state *state, skep_hive *hive, PyObject *ndarray, skep_array **ret_array);
+/* As numpy shows it. @param array  taken @return NULL with an exception */
+PyObject *message_show_array(struct core_state *state, PyObject *hive, skep_array *array);
 /* Raise for a failed put. @return -1 */
 int message_put_failed(struct core_state *state, skep_queue *queue, int result, uint64_t bytes);
 

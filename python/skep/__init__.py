@@ -4,23 +4,26 @@
 Every public name of multiprocessing is here and means the same.  Queues, Pipe, Pool, locks and the other objects of synchronisation,
 Value and Array are skep's own; the others are still the standard library's, bound to skep's contexts: Manager.
 
-New: arrays born in shared memory (empty, zeros, ones, full, array, asarray), Hive, RWLock, Once, ProcessPoolExecutor; HiveError,
-GoneError, OwnerDiedError, OwnerDiedWarning, WorkerDied.
+New: arrays born in shared memory (empty, zeros, ones, full, array, asarray), Dict, List, Namespace, Hive, RWLock, Once,
+ProcessPoolExecutor; HiveError, GoneError, OwnerDiedError, OwnerDiedWarning, WorkerDied.
 """
 import importlib as _importlib
 import importlib.machinery as _machinery
 import multiprocessing as _multiprocessing
 import sys as _sys
 
-from . import context
+from . import context, keys as _keys
 from ._core import GoneError, HiveError, OwnerDiedError, OwnerDiedWarning, __version__
 from .arrays import array, asarray, empty, from_dlpack, full, install_numpy_allocator, numpy_allocator, ones, zeros
+from .dicts import Dict, Namespace
 from .hive import Hive, default_hive
+from .lists import List
 
 _names = [name for name in dir(context._default_context) if not name.startswith('_')]
 globals().update((name, getattr(context._default_context, name)) for name in _names)
 
-__all__ = _names + ['GoneError', 'Hive', 'HiveError', 'OwnerDiedError', 'OwnerDiedWarning', 'ProcessPoolExecutor', 'WorkerDied', 'array',
+__all__ = _names + ['Dict', 'GoneError', 'Hive', 'HiveError', 'List', 'Namespace', 'OwnerDiedError', 'OwnerDiedWarning', 'ProcessPoolExecutor',
+                    'WorkerDied', 'array',
                     'asarray', 'default_hive', 'empty', 'from_dlpack', 'full', 'install_numpy_allocator', 'numpy_allocator', 'ones', 'zeros']
 
 _lazy = {'ProcessPoolExecutor': 'executor', 'WorkerDied': '_crew'}

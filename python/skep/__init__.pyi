@@ -10,6 +10,7 @@ from ._core import (GoneError as GoneError, HiveError as HiveError, OwnerDiedErr
 from .arrays import array as array, asarray as asarray, empty as empty, from_dlpack as from_dlpack, full as full, ones as ones, zeros as zeros
 from .arrays import install_numpy_allocator as install_numpy_allocator, numpy_allocator as numpy_allocator
 from .context import Process as Process
+from .dicts import Dict as Dict, Namespace as Namespace
 from .executor import ProcessPoolExecutor as ProcessPoolExecutor
 from .hive import Hive as Hive, default_hive as default_hive
 from .sharedctypes import Array as Array, RawArray as RawArray, RawValue as RawValue, Value as Value

@@ -243,8 +243,6 @@ def _tell(problem, value, text):
 
 
 def _run(function, arguments, how):
-    if how == MAP:
-        return [function(item) for item in arguments]
     if how == STARMAP:
         return [function(*items) for items in arguments]
     if how == CALL:
@@ -260,28 +258,15 @@ def _load_error(error):
 class _Functions(dict):
     """The functions that a worker has met, by key."""
 
-    def get_or_open(self, key, parcel):
-        function = self.get(key, self)
-        if function is self:
-            if len(self) >= _FUNCTIONS_MAX:
-                self.clear()
-            function = self[key] = _open_parcel(parcel)
+    def open(self, key, parcel):
+        if len(self) >= _FUNCTIONS_MAX:
+            self.clear()
+        function = self[key] = _open_parcel(parcel)
         return function
 
 
 def _number_of(message):
     return int.from_bytes(message[-8:], 'little') if type(message) is bytes else message[-1]
-
-
-def _task_of(message, functions):
-    """(function, arguments, how) of a message."""
-    if type(message) is bytes:
-        end = len(message) - _TASK.size
-        size, how, _ = _TASK.unpack_from(message, end)
-        key = message[end - size:end]
-        return functions.get_or_open(key, key), pickle.loads(message), how
-    parcel, key, function_parcel, how, _ = message
-    return functions.get_or_open(key, function_parcel), _open_parcel(parcel), how
 
 
 def _result(parcel, status, number):
@@ -308,10 +293,11 @@ def work(tasks, results, board, place, initializer, initargs, task_max, wrap, ca
             board[place] = _HOPELESS
             return
     functions, pack, done = _Functions(), _core.pack, 0
+    take, unpack, loads, put = board.take, _TASK.unpack_from, pickle.loads, results.put  # looked up once: tasks may be short
     board[place] = 0
     while task_max is None or done < task_max:
         try:
-            message = board.take(tasks, place)
+            message = take(tasks, place)
         except EOFError:
             break
         if message is None:
@@ -319,11 +305,21 @@ def work(tasks, results, board, place, initializer, initargs, task_max, wrap, ca
             board[place] = 0
             continue
         function = arguments = value = parcel = None
-        number, loaded = _number_of(message), False
+        loaded = False
         try:
-            function, arguments, how = _task_of(message, functions)
+            if type(message) is bytes:
+                end = len(message) - _TASK.size
+                size, how, number = unpack(message, end)
+                key = function_parcel = message[end - size:end]
+                arguments = loads(message)
+            else:
+                parcel, key, function_parcel, how, number = message
+                arguments = _open_parcel(parcel)
+            function = functions.get(key)
+            if function is None:
+                function = functions.open(key, function_parcel)
             loaded = True
-            value = _run(function, arguments, how)
+            value = [function(item) for item in arguments] if how == MAP else _run(function, arguments, how)
         except BaseException as error:
             if not isinstance(error, caught if loaded else Exception):
                 raise
@@ -342,13 +338,24 @@ def work(tasks, results, board, place, initializer, initargs, task_max, wrap, ca
                     told = MaybeEncodingError(error, value) if wrap is ExceptionWithTraceback else error
                     parcel = _result(_failure(hive, wrap, told, value), _FAILED, number)
         try:
-            results.put(parcel)
+            put(parcel)
         except Exception as error:  # the hive is full
-            results.put(_result(_failure(hive, wrap, error, None), _FAILED, number))
-        message = function = arguments = value = parcel = None  # not kept while it waits for the next
+            put(_result(_failure(hive, wrap, error, None), _FAILED, number))
+        message = function = arguments = value = parcel = key = function_parcel = None  # not kept while it waits for the next
         board[place] = 0
         done += 1
     util.debug('worker ends after %d tasks', done)
+
+
+_process = object()  # this process; a forked child has another one
+
+
+def _after_fork_in_child():
+    global _process
+    _process = object()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 # --- the parent -------------------------------------------------------------------------------------------------------------
@@ -363,7 +370,7 @@ class Job:
         return 'a task'
 
     def renumbered(self, index, number):
-        """The task is put again under another number."""
+        """The task has this number, or is put again under this one."""
 
     def _abandon(self, error):
         """It will not be done."""
@@ -372,15 +379,18 @@ class Job:
 class Crew:
     """Workers of one pool, from its making to their end.  All methods may be called from any thread of the process that made it."""
 
-    def __init__(self, context, count, initializer, initargs, task_max, *, wrap=ExceptionWithTraceback, caught=Exception, name='PoolWorker'):
+    def __init__(self, context, count, initializer, initargs, task_max, *, wrap=ExceptionWithTraceback, caught=Exception, name='PoolWorker',
+                 on_demand=False):
         self.context, self.count = context, count
         self.hive = default_hive()
         self.workers = []
+        self._on_demand = on_demand          # a worker is started when there are more open tasks than workers
         self._wrap, self._caught, self._name = wrap, caught, name
         self._initializer, self._initargs, self._task_max = initializer, initargs, task_max
         self._pid = os.getpid()
+        self._process = _process
         self._tasks, self._results = Queue(), Queue()
-        self._results_get_many = self._results.get_many
+        self._results_get_many, self._tasks_put = self._results.get_many, self._tasks.put
         self._board = Board(self.hive, *Board.sizes)
         if not 1 <= count <= len(self._board):
             raise ValueError(f'Number of processes must be at least 1 and at most {len(self._board)}')
@@ -389,6 +399,7 @@ class Crew:
         self._inbox = collections.deque()    # results taken, not settled
         self._notes = collections.deque()    # what to do when the note of each, b'', is read
         self._notes_lock = threading.Lock()
+        self._drain_lock = threading.Lock()  # one at a time takes out what is not his and puts it back
         self._change = threading.Condition(threading.Lock())
         self._led = False                    # somebody takes results,
         self._leader = None                  # this thread
@@ -407,7 +418,7 @@ class Crew:
         self._watch_thread = None
         try:
             with self._workers_lock:
-                for place in range(count):
+                for place in range(0 if on_demand else count):
                     self._start_worker(place)
         except BaseException:
             self.terminate()
@@ -428,6 +439,21 @@ class Crew:
         worker._skep_end = None
         self.workers.append(worker)
 
+    def _start_needed(self):
+        """On demand: a worker for each open task, up to their number."""
+        with self._workers_lock:
+            missing = min(self.count, len(self._open)) - len(self.workers)
+            if missing <= 0 or self._shut or self._terminated or self.error:
+                return
+            taken = {worker._skep_place for worker in self.workers}
+            try:
+                for place in itertools.islice((place for place in range(self.count) if place not in taken), missing):
+                    self._start_worker(place)
+            except Exception:
+                if not self.workers:
+                    raise
+        self._wake_watch()
+
     def _watch(self):
         """Until all workers have ended for good: see to those that die."""
         while True:
@@ -443,6 +469,7 @@ class Crew:
                 else:
                     self._bury(ends[end])
         self._note(lambda: None)  # who waits looks again
+        self._tasks.close()
 
     def _end_of(self, worker):
         """A descriptor that is readable when a worker has ended."""
@@ -490,7 +517,7 @@ class Crew:
             self._note(lambda: self._died(word, pid, exitcode))
 
     def _replace(self, place):
-        if self._shut or self.error:
+        if self._shut or self.error or (self._on_demand and len(self._open) <= len(self.workers)):
             return
         try:
             self._start_worker(place)
@@ -552,7 +579,7 @@ class Crew:
     # --- tasks ---
 
     def check(self):
-        if self._pid != os.getpid():
+        if self._process is not _process:
             raise RuntimeError(f'this pool belongs to process {self._pid}; a forked child needs one of its own')
         if self.error is not None:
             raise self.error
@@ -567,6 +594,31 @@ class Crew:
         if isinstance(function, (types.FunctionType, types.BuiltinFunctionType)) and '<' not in function.__qualname__:
             self._last_function = packed
         return packed
+
+    def put_one(self, job, function, how, arguments):
+        """put() of one task, after check(), on the short way if it is small."""
+        if function.tails is None or (self._on_demand and len(self.workers) < self.count):
+            self.put(job, function, how, [arguments])
+            return
+        number = next(self._numbers)
+        try:
+            message = _core.pack(self.hive, arguments, function.tails[how], number)
+        except Exception:
+            message = None
+        if type(message) is not bytes:
+            self.put(job, function, how, [arguments])
+            return
+        job.renumbered(0, number)
+        self._open[number] = job, 0, message, job.retries
+        if job.background:
+            self.watch((number,))
+        try:
+            self._tasks_put(message)
+        except BaseException:
+            self._forget(number)
+            raise
+        if self.error is not None:
+            self._note(self._fail_open)
 
     def put(self, job, function, how, arguments, first_index=0):
         """Make a task of each element of the list `arguments`; returns their numbers.  Raises what pickle raises, and then none is made."""
@@ -586,10 +638,15 @@ class Crew:
             messages = [message if tails and type(message) is bytes else
                         (_parcel(hive, message, shared), function.key, function.parcel, how, number)
                         for message, number in zip(messages, numbers)]
+        if type(job).renumbered is not Job.renumbered:
+            for index, number in enumerate(numbers, first_index):
+                job.renumbered(index, number)
         self._open.update(zip(numbers, zip(itertools.repeat(job), itertools.count(first_index), messages, itertools.repeat(retries))))
         if job.background:
             self.watch(numbers)
         try:
+            if self._on_demand and len(self.workers) < self.count:
+                self._start_needed()
             if len(messages) == 1:
                 self._tasks.put(messages[0])
             else:
@@ -599,7 +656,7 @@ class Crew:
                 self._forget(number)
             raise
         if self.error is not None:
-            self._note(lambda: self._fail_open())
+            self._note(self._fail_open)
         return numbers
 
     def _fail_open(self):
@@ -630,11 +687,12 @@ class Crew:
     def take_back(self, numbers):
         """Take tasks out of the queue again, as far as no worker has taken them; returns the numbers of those."""
         wanted, found, others = set(numbers), [], []
-        for message in self._drain():
-            number = _number_of(message)
-            (found if number in wanted else others).append(number if number in wanted else message)
-        if others:
-            self._tasks.put_many(others)
+        with self._drain_lock:
+            for message in self._drain():
+                number = _number_of(message)
+                (found if number in wanted else others).append(number if number in wanted else message)
+            if others:
+                self._tasks.put_many(others)
         for number in found:
             self._forget(number)
         return found

@@ -20,6 +20,7 @@ import weakref
 from collections import deque
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures._base import CANCELLED, FINISHED, PENDING, RUNNING
 from concurrent.futures.process import BrokenProcessPool, _ExceptionWithTraceback
 
 from . import _crew
@@ -27,21 +28,36 @@ from ._crew import WorkerDied
 
 __all__ = ['ProcessPoolExecutor', 'BrokenProcessPool', 'WorkerDied']
 
-_executors = weakref.WeakSet()
+_crews = weakref.WeakSet()
 _at_exit = False
 
 
-class _Future(Future):
-    """A future whose task can be taken out of the queue again."""
+# What concurrent.futures.Future.__init__() sets.  Where it sets anything else, it is called.
+_FIELDS = {'_condition', '_state', '_result', '_exception', '_waiters', '_done_callbacks'}
+_is_as_known = set(vars(Future())) == _FIELDS
 
-    _executor = _number = None
 
-    # Who waits for a result takes the results of all.  Only for callbacks, and for wait() and as_completed(), which look at
-    # _waiters, a thread does it in the background.
+class _Future(_crew.Job, Future):
+    """A future whose task can be taken out of the queue again; the job of its own call.
+
+    Those of one executor have one condition.  Nobody sleeps on it: who waits for a result takes the results of all, through the
+    crew.  Only for callbacks, and for wait() and as_completed(), which look at _waiters, a thread does it in the background.
+    """
+
+    _crew = _number = _function = _job = _waiting = _result = _exception = None
+    _state = PENDING
+    _done_callbacks = ()
+
+    def __init__(self, condition):
+        if not _is_as_known:
+            super().__init__()
+        self._condition = condition
 
     @property
     def _waiters(self):
         self._watch()
+        if self._waiting is None:
+            self._waiting = []
         return self._waiting
 
     @_waiters.setter
@@ -49,23 +65,32 @@ class _Future(Future):
         self._waiting = waiters
 
     def _watch(self):
-        executor = self._executor
-        if executor is not None and self._state == 'PENDING':
-            self._job.background = True
-            executor._crew.watch([self._number])
+        crew = self._crew
+        if crew is not None and self._state == PENDING:
+            (self._job or self).background = True
+            crew.watch([self._number])
+
+    def _is_done(self):
+        """done() without a lock, for crew.wait(), which holds one that is taken after the condition."""
+        return self._state not in (PENDING, RUNNING)
 
     def add_done_callback(self, fn):
+        with self._condition:
+            if self._done_callbacks == ():
+                self._done_callbacks = []
         super().add_done_callback(fn)
         self._watch()
 
     def done(self):
-        executor = self._executor
-        if executor is not None and not super().done():
-            executor._crew.poll()
-        return super().done()
+        crew = self._crew
+        if crew is not None and not self._is_done():
+            crew.poll()
+        return self._is_done()
 
     def result(self, timeout=None):
         self._wait(timeout)
+        if self._state == FINISHED and self._exception is None:
+            return self._result
         return super().result(0 if timeout is not None else None)
 
     def exception(self, timeout=None):
@@ -73,62 +98,86 @@ class _Future(Future):
         return super().exception(0 if timeout is not None else None)
 
     def _wait(self, timeout):
-        executor = self._executor
-        if executor is not None:
-            executor._crew.wait(super().done, timeout)
+        crew = self._crew
+        if crew is not None:
+            crew.wait(self._is_done, timeout)
 
     def cancel(self):
-        executor = self._executor
-        if executor is not None and not self.done() and not executor._take_back([self]):
+        crew = self._crew
+        if crew is not None and not self.done() and not _take_back(crew, [self]):
             return False
         return self._cancel()
 
     def _cancel(self):
         """No worker has it or will have it."""
         cancelled = super().cancel()
-        if cancelled and self._state == 'CANCELLED':
+        if cancelled and self._state == CANCELLED:
             self.set_running_or_notify_cancel()
         return cancelled
 
     def running(self):
-        executor = self._executor
-        return executor is not None and not self.done() and executor._crew.is_at_work(self._number)
+        crew = self._crew
+        return crew is not None and not self.done() and crew.is_at_work(self._number)
 
-
-class _Call(_crew.Job):
-    """What becomes of one call, or of several that were sent together (index: which)."""
-
-    def __init__(self, futures, function, retries):
-        self.background = False
-        self.futures, self.retries = futures, retries
-        self.called = getattr(function, '__qualname__', None) or repr(function)
+    # --- as the job of its call ---
 
     def describe(self, index):
-        return f'{self.called}()' if len(self.futures) == 1 else f'{self.called}() of map, part {index}'
+        return f'{_name(self._function)}()'
+
+    def renumbered(self, index, number):
+        self._number = number
+
+    def _settle(self, index, ok, value):
+        """set_result() or set_exception(), unless it was cancelled."""
+        self._crew = self._function = None
+        with self._condition:
+            if self._state != PENDING:
+                return
+            if ok:
+                self._result = value
+            else:
+                self._exception = value
+            self._state = FINISHED
+            for waiter in self._waiting or ():
+                (waiter.add_result if ok else waiter.add_exception)(self)
+        if self._done_callbacks:
+            self._invoke_callbacks()
+
+    def _abandon(self, error):
+        self._settle(0, False, BrokenProcessPool(str(error)))
+
+
+class _Parts(_crew.Job):
+    """What becomes of the parts of a map, each with a future (index: which)."""
+
+    def __init__(self, futures, function, retries):
+        self.futures, self.function, self.retries = futures, function, retries
+
+    def describe(self, index):
+        return f'{_name(self.function)}() of map, part {index}'
 
     def renumbered(self, index, number):
         self.futures[index]._number = number
 
     def _settle(self, index, ok, value):
         future, self.futures[index] = self.futures[index], None
-        future._executor = None
-        if not future.set_running_or_notify_cancel():
-            return
-        if ok:
-            future.set_result(value)
-        else:
-            future.set_exception(value)
+        future._settle(0, ok, value)
 
     def _abandon(self, error):
-        for index, future in enumerate(self.futures):
-            if future is not None and not future.done():
-                self._settle(index, False, BrokenProcessPool(str(error)))
+        for future in self.futures:
+            if future is not None:
+                future._abandon(error)
+
+
+def _name(function):
+    return getattr(function, '__qualname__', None) or repr(function)
 
 
 class ProcessPoolExecutor(Executor):
     """Workers that run submitted calls; the arguments are those of concurrent.futures.ProcessPoolExecutor.
 
-    Workers are started when the first call is submitted.  mp_context None: the default context of skep.
+    Workers are started when the first call is submitted: under fork all, otherwise one as long as none is idle.  mp_context None: the default
+    context of skep.
     """
 
     def __init__(self, max_workers=None, mp_context=None, initializer=None, initargs=(), *, max_tasks_per_child=None):
@@ -151,6 +200,7 @@ class ProcessPoolExecutor(Executor):
         self._max_workers, self._mp_context = max_workers, mp_context
         self._initializer, self._initargs, self._max_tasks_per_child = initializer, initargs, max_tasks_per_child
         self._lock = threading.Lock()
+        self._condition = threading.Condition()
         self._crew = None
         self._shut_down = False
 
@@ -162,8 +212,9 @@ class ProcessPoolExecutor(Executor):
             raise RuntimeError('cannot schedule new futures after interpreter shutdown')
         if self._crew is None:
             self._crew = _crew.Crew(self._mp_context, self._max_workers, self._initializer, self._initargs, self._max_tasks_per_child,
-                                    wrap=_ExceptionWithTraceback, caught=BaseException)
-            _executors.add(self)
+                                    wrap=_ExceptionWithTraceback, caught=BaseException,
+                                    on_demand=self._mp_context.get_start_method(allow_none=False) != 'fork')
+            _crews.add(self._crew)
             weakref.finalize(self, self._crew.close)
         return self._crew
 
@@ -172,6 +223,16 @@ class ProcessPoolExecutor(Executor):
         """{pid: worker process}; None once all have ended."""
         workers = list(self._crew.workers) if self._crew is not None else []
         return None if self._shut_down and not workers else {worker.pid: worker for worker in workers}
+
+    @property
+    def _executor_manager_thread(self):
+        """The thread that sees to workers that end; None before the first call."""
+        return self._crew._watch_thread if self._crew is not None else None
+
+    @property
+    def _call_queue(self):
+        """The queue of the tasks; None before the first call."""
+        return self._crew._tasks if self._crew is not None else None
 
     @property
     def _broken(self):
@@ -187,28 +248,22 @@ class ProcessPoolExecutor(Executor):
         return lambda fn, /, *args, **kwargs: self._submit(retries, fn, args, kwargs)
 
     def _submit(self, retries, fn, args, kwargs):
-        future = _Future()
+        future = _Future(self._condition)
+        if retries:
+            future.retries = retries
         with self._lock:
             crew = self._started()
             crew.check()
+            future._crew, future._function = crew, fn
             try:
                 function = crew.function(fn)
-                job = _Call([future], fn, retries)
                 if kwargs:
-                    numbers = crew.put(job, function, _crew.CALL_WITH_KEYWORDS, [(args, kwargs)])
+                    crew.put_one(future, function, _crew.CALL_WITH_KEYWORDS, (args, kwargs))
                 else:
-                    numbers = crew.put(job, function, _crew.CALL, [args])
+                    crew.put_one(future, function, _crew.CALL, args)
             except Exception as error:  # of pickle, or the hive is full: it is the future's, as it always was
-                future.set_running_or_notify_cancel()
-                future.set_exception(error)
-            else:
-                self._belongs(future, job, numbers[0])
+                future._settle(0, False, error)
         return future
-
-    def _belongs(self, future, job, number):
-        future._number, future._job, future._executor = number, job, self
-        if future._state not in ('PENDING', 'RUNNING'):
-            future._executor = None  # settled meanwhile
 
     def map(self, fn, *iterables, timeout=None, chunksize=1, buffersize=None, retries=0):
         """An iterator over fn(*items) for each tuple of items, in order; at most buffersize results wait at a time (None: any number)."""
@@ -220,30 +275,23 @@ class ProcessPoolExecutor(Executor):
         chunks = _chunks(zip(*iterables), chunksize)
         with self._lock:
             function = self._started().function(fn)
-        send = functools.partial(self._send_chunks, fn, function, retries)
+        # The results do not keep the executor: when nobody has it any more, it ends after what was sent.
+        send = functools.partial(_send_of, weakref.ref(self), fn, function, retries)
         futures = deque(send(list(itertools.islice(chunks, buffersize))))
-        return _results(futures, deadline, send if buffersize is not None else None, chunks, self._take_back)
+        return _results(futures, deadline, send if buffersize is not None else None, chunks, functools.partial(_take_back, self._crew))
 
     def _send_chunks(self, fn, function, retries, chunks):
         """Futures of lists of results."""
         if not chunks:
             return []
-        futures = [_Future() for _ in chunks]
+        futures = [_Future(self._condition) for _ in chunks]
         with self._lock:
             crew = self._started()
-            job = _Call(list(futures), fn, retries)
-            for future, number in zip(futures, crew.put(job, function, _crew.STARMAP, chunks)):
-                self._belongs(future, job, number)
+            job = _Parts(list(futures), fn, retries)
+            for future in futures:
+                future._crew, future._job = crew, job
+            crew.put(job, function, _crew.STARMAP, chunks)
         return futures
-
-    def _take_back(self, futures):
-        """Take calls out of the queue again; those that no worker had taken are returned.  Cost: a look at all calls that wait."""
-        by_number = {future._number: future for future in futures if not future.done()}
-        if not by_number:
-            return []
-        with self._lock:
-            found = self._crew.take_back(by_number)
-        return [by_number[number] for number in found]
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         """No more calls; waits until what was submitted is done and the workers have ended, unless wait=False."""
@@ -253,12 +301,10 @@ class ProcessPoolExecutor(Executor):
         if crew is None:
             return
         if cancel_futures:
-            calls = [(number, entry[0], entry[1]) for number, entry in list(crew._open.items())]
-            by_number = {number: call.futures[index] for number, call, index in calls}
+            by_number = {number: job if isinstance(job, _Future) else job.futures[index] for number, (job, index, *_) in list(crew._open.items())}
             for number in crew.take_back(by_number):
-                future = by_number[number]
-                if future is not None:
-                    future._cancel()
+                if by_number[number] is not None:
+                    by_number[number]._cancel()
         crew.close()
         if wait:
             crew.join()
@@ -280,6 +326,17 @@ class ProcessPoolExecutor(Executor):
                 worker.kill()
             crew.terminate()
             crew.join()
+
+
+def _take_back(crew, futures):
+    """Take calls out of the queue again; those that no worker had taken are returned.  Cost: a look at all calls that wait."""
+    by_number = {future._number: future for future in futures if not future.done()}
+    return [by_number[number] for number in crew.take_back(by_number)] if by_number else []
+
+
+def _send_of(reference, fn, function, retries, chunks):
+    executor = reference()
+    return executor._send_chunks(fn, function, retries, chunks) if executor is not None else []
 
 
 def _chunks(tuples, size):
@@ -311,12 +368,13 @@ def _wait_for_all():
     """At the interpreter's end: what was submitted is done first."""
     global _at_exit
     _at_exit = True
-    for executor in list(_executors):
-        executor.shutdown(wait=True)
+    for crew in list(_crews):
+        crew.close()
+        crew.join()
 
 
 def _after_fork_in_child():
-    _executors.clear()
+    _crews.clear()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -265,10 +265,11 @@ class Pool:
         self._check_running()
         result = ApplyResult(self, func, callback, error_callback, retries)
         crew = self._crew
+        crew.check()
         if kwds:
-            crew.put(result, crew.function(func), _crew.CALL_WITH_KEYWORDS, [(tuple(args), dict(kwds))])
+            crew.put_one(result, crew.function(func), _crew.CALL_WITH_KEYWORDS, (tuple(args), dict(kwds)))
         else:
-            crew.put(result, crew.function(func), _crew.CALL, [tuple(args)])
+            crew.put_one(result, crew.function(func), _crew.CALL, tuple(args))
         return result
 
     def map(self, func, iterable, chunksize=None, *, retries=0, progress=None):

@@ -32,8 +32,7 @@ class Referable:
         if popen is not None:
             _keep_until_child_ends(popen, self)
         _core.mention(self.hive, self.reference)
-        with _attached_lock:
-            _attached.setdefault(self._key, self)  # it may come back
+        self._remember()
         return _attach, (type(self), self.hive, self.reference, self._attach_arguments(), self._state())
 
     def _attach_arguments(self):
@@ -43,6 +42,11 @@ class Referable:
     def _state(self):
         """Attributes for a new object in another process, or None."""
         return {name: value for name, value in self.__dict__.items() if not name.startswith('_skep_')} or None
+
+    def _remember(self):
+        """It may come back, and is to be found then."""
+        with _attached_lock:
+            _attached.setdefault(self._key, self)
 
     def _forget(self):
         """It shall not be found again in this process."""

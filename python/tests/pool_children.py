@@ -183,3 +183,7 @@ def main_with_pool(method, path):
 
 if __name__ == '__main__':
     main_with_pool(*sys.argv[1:])
+
+
+def call(function, *arguments):
+    return function(*arguments)

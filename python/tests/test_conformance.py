@@ -19,8 +19,16 @@ def time_limit():
 
 
 def test_they_pass_under_fork():
-    done = subprocess.run([sys.executable, TOOL, '--methods', 'fork', '--only', CLASSES], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, TOOL, '--suites', 'multiprocessing', '--methods', 'fork', '--only', CLASSES], capture_output=True, text=True)
     if done.returncode == 77:
         pytest.skip(done.stdout.strip())
     assert done.returncode == 0, done.stdout + done.stderr
     assert ' 0 failed' in done.stdout.splitlines()[-1].replace(',', ' ') and 'WithProcessesTestBarrier' in done.stdout
+
+
+def test_those_of_process_pools_pass_under_fork():
+    classes = 'Fork(ExecutorDeadlock|Initializer|FailingInitializer|AsCompleted|ProcessPoolShutdown)Test'
+    done = subprocess.run([sys.executable, TOOL, '--suites', 'futures', '--only', classes], capture_output=True, text=True)
+    if done.returncode == 77:
+        pytest.skip(done.stdout.strip())
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -211,3 +211,77 @@ def test_asyncio_waits_for_it(executor):
         return await asyncio.gather(*(loop.run_in_executor(executor, children.square, x) for x in range(20)))
 
     assert asyncio.run(main()) == [x * x for x in range(20)]
+
+
+@pytest.mark.parametrize('method', ['spawn', 'forkserver'])
+def test_workers_are_started_when_they_are_needed(method):
+    with skep.ProcessPoolExecutor(4, skep.get_context(method)) as executor:
+        assert not executor._processes and executor._executor_manager_thread is None
+        for _ in range(3):
+            executor.submit(children.square, 3).result(30)
+        assert len(executor._processes) == 1
+        futures = [executor.submit(children.sleep, 0.3) for _ in range(10)]
+        assert len(executor._processes) == 4
+        os.kill(next(iter(executor._processes)), signal.SIGKILL)
+        failed = [future for future in futures if future.exception(30)]
+        assert len(failed) <= 1 and all(isinstance(future.exception(), skep.WorkerDied) for future in failed)
+    assert executor._processes is None
+
+
+def test_an_executor_that_nobody_has_ends_after_its_calls():
+    executor = skep.ProcessPoolExecutor(2, skep.get_context('fork'))
+    results, future = executor.map(children.square, range(20)), executor.submit(children.sleep, 0.1)
+    workers, thread, queue = list(executor._processes.values()), executor._executor_manager_thread, executor._call_queue
+    del executor
+    thread.join(20)
+    assert not thread.is_alive() and not any(worker.is_alive() for worker in workers)
+    queue.join_thread()
+    assert list(results) == [x * x for x in range(20)] and future.result(0) == 0.1
+
+
+def test_lambdas_and_closures_go_by_cloudpickle(executor):
+    pytest.importorskip('cloudpickle')
+    step = 3
+    table = {'add': lambda x: x + step}
+    assert executor.submit(lambda x: x * step, 5).result(30) == 15
+    assert list(executor.map(lambda x, y: x + y + step, range(5), range(5))) == [2 * x + 3 for x in range(5)]
+    assert executor.submit(children.call, table['add'], 1).result(30) == 4
+    assert executor.submit(lambda: (lambda x: x + step)).result(30)(1) == 4  # and back
+
+
+def test_without_cloudpickle_a_lambda_says_what_would_help(executor, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'cloudpickle', None)
+    with pytest.raises(Exception, match='package cloudpickle'):
+        executor.submit(lambda: 1).result(10)
+
+
+def test_one_waits_for_futures_while_another_waits_for_results(executor):
+    """The locks of futures and of those who take results are taken in one order."""
+    for _ in range(10):
+        futures = [executor.submit(children.square, x) for x in range(100)]
+        done = []
+        threads = [threading.Thread(target=lambda: done.append(len(concurrent.futures.wait(futures, 30).done))),
+                   threading.Thread(target=lambda: done.append(len([future.result(30) for future in reversed(futures)]))),
+                   threading.Thread(target=lambda: done.append(len(list(concurrent.futures.as_completed(futures, 30)))))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert done == [100] * 3
+
+
+def test_a_future_is_told_apart_from_its_neighbours(executor):
+    """They share a condition, not a state: one is cancelled, one fails, one is waited for with a time limit."""
+    slow = executor.submit(children.sleep, 0.5)
+    failing, good = executor.submit(children.fail, 1), executor.submit(children.square, 4)
+    with pytest.raises(concurrent.futures.TimeoutError):
+        slow.result(0.01)
+    with pytest.raises(ValueError):
+        failing.result(10)
+    assert isinstance(failing.exception(), ValueError) and good.exception(10) is None and good.result() == 16
+    assert not slow.done() and slow.result(10) == 0.5 and slow.done() and not slow.cancel()
+    assert 'finished' in repr(good)
+    seen = []
+    good.add_done_callback(seen.append)  # done already: at once
+    good.add_done_callback(lambda future: seen.append(2))
+    assert seen == [good, 2]

@@ -529,28 +529,31 @@ def test_an_interrupt_forgets_no_result(pool):
 
 @pytest.mark.parametrize('retries', [0, 1000])
 def test_soak_each_task_is_done_once_or_reported(retries):
-    """A worker is killed every 20 ms.  Each task adds one to its own word."""
-    seconds = float(os.environ.get('SKEP_SOAK_SECONDS', '3'))
-    signal.alarm(int(seconds) + 60)
-    faulthandler.dump_traceback_later(seconds + 120, exit=True)
+    """A worker is killed every 20 ms.  Each task adds one to its own word.  The long run does 100 000 tasks at least."""
+    long = os.environ.get('SKEP_SOAK_SECONDS')
+    seconds, least = (float(long), 100_000) if long else (3.0, 0)
+    signal.alarm(int(seconds) + (600 if long else 60))
+    faulthandler.dump_traceback_later(seconds + (660 if long else 120), exit=True)
     seed = random.randrange(1 << 30)
     print('seed', seed)
     choose = random.Random(seed)
     ends = time.monotonic() + seconds
     stop = threading.Event()
-    died = done = 0
+    died = done = kills = 0
     with skep.get_context('fork').Pool(4) as pool:
         def kill():
+            nonlocal kills
             while not stop.wait(0.02):
                 try:
                     os.kill(choose.choice(pool._pool).pid, signal.SIGKILL)
+                    kills += 1
                 except (ProcessLookupError, IndexError):
                     pass
 
         killer = threading.Thread(target=kill)
         killer.start()
         try:
-            while time.monotonic() < ends:
+            while time.monotonic() < ends or done + died < least:
                 marks = skep.zeros(2000, 'int64')
                 results = [pool.apply_async(children.mark, (marks, index, 0.001 * (index % 10 == 0)), retries=retries) for index in range(2000)]
                 for index, result in enumerate(results):
@@ -567,6 +570,7 @@ def test_soak_each_task_is_done_once_or_reported(retries):
             killer.join()
         pool.close()
         pool.join()
+    print(f'{kills} kills; {done} tasks done, {died} reported')
     assert done and (retries or died)
     assert skep.default_hive().verify()['problems'] == 0
 

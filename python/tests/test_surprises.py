@@ -557,7 +557,11 @@ def test_two_versions_of_python_in_a_named_hive(program, other_python):
                 number, text, values = (there.get(timeout=10) for _ in range(3))
                 back.put((sys.version_info[1], number + 1, text * 2, bytes(values)[-3:], lock.acquire(block=False)))
                 there.put(there)
-                value.add(40)"""
+                value.add(40)
+                try:
+                    hive.queue('none')
+                except FileNotFoundError:
+                    value.add(100)"""
         with mp.Hive.create('{name}', capacity=16 << 20) as hive:
             there, back = hive.queue('there', create=True), hive.queue('back', create=True)
             lock, value = Lock(hive=hive, name='lock'), mp.sharedctypes._core.Value(hive, 'q', name='value')
@@ -570,4 +574,4 @@ def test_two_versions_of_python_in_a_named_hive(program, other_python):
             minor, *rest = back.get(timeout=5)
             print(minor != sys.version_info[1], rest, there.get(timeout=5).reference == there.reference, value.add(0),
                   hive.reap() and hive.verify()['problems'])
-    ''') == "True [2, 'texttext', b'tes', False] True 42 0"
+    ''') == "True [2, 'texttext', b'tes', False] True 142 0"

@@ -42,7 +42,9 @@
         X(EHOSTUNREACH, "no such host, or no way to it") \
         X(EADDRINUSE, "somebody listens there already") \
         X(EADDRNOTAVAIL, "no address of this machine") \
-        X(ENOSYS, "built without the network, or OpenSSL is not installed")
+        X(ENOSYS, "built without the network, or OpenSSL is not installed") \
+        X(ECANCELED, "cancelled before it was done") \
+        X(ERANGE, "no such position")
 
 static const struct {
         int result;
@@ -51,6 +53,7 @@ static const struct {
 } errors[] = {
         {0, "OK", "done"},
         {SKEP_OWNER_DIED, "OWNER_DIED", "done, but the previous owner died holding it"},
+        {SKEP_TASKS_FAILED, "TASKS_FAILED", "done, but some tasks failed"},
 #define ROW(code, text) {-code, #code, text},
         ERRORS(ROW)
 };

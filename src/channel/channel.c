@@ -48,28 +48,30 @@ static int queue_of_word(struct skep_agent *agent, const uint64_t *word, skep_qu
         return result == -EPROTOTYPE || result == -ESTALE ? -EBADMSG : result;
 }
 
-/* A handle of the end alone gets its queues. @param taken  ended on failure */
-static int end_complete(struct object *taken, skep_channel_end **ret_end)
+static int end_complete(struct object *handle)
 {
-        skep_channel_end *end = (skep_channel_end *)taken;
-        const struct shm_channel_end *shared = taken->shared;
+        skep_channel_end *end = (skep_channel_end *)handle;
+        const struct shm_channel_end *shared = handle->shared;
         struct skep_agent *agent;
-        int result = object_self(taken, &agent);
+        int result = object_self(handle, &agent);
         if (result == 0)
                 result = queue_of_word(agent, &shared->reads, &end->reads);
         if (result == 0)
                 result = queue_of_word(agent, &shared->writes, &end->writes);
-        if (result < 0)
-                skep_channel_unref(end);
-        else
-                *ret_end = end;
         return result;
+}
+
+static void end_end(struct object *handle)
+{
+        skep_channel_end *end = (skep_channel_end *)handle;
+        skep_queue_unref(end->reads);
+        skep_queue_unref(end->writes);
 }
 
 static int end_create(struct skep_agent *agent, const skep_queue *reads, const skep_queue *writes, const char *name, skep_channel_end **ret_end)
 {
         struct object *object;
-        int result = object_create(agent->hive, BLOCK_CHANNEL_END, NULL, sizeof(struct shm_channel_end), NULL, NULL, &object);
+        int result = object_make(agent, BLOCK_CHANNEL_END, sizeof(struct shm_channel_end), NULL, NULL, &object);
         if (result < 0)
                 return result;
         struct shm_channel_end *shared = object->shared;
@@ -77,11 +79,12 @@ static int end_create(struct skep_agent *agent, const skep_queue *reads, const s
                 result = claim_link(agent, &shared->reads, queue_block(reads));
         if (result == 0 && writes)
                 result = claim_link(agent, &shared->writes, queue_block(writes));
-        if (result == 0 && name)
-                result = name_enter(agent, name, object->block);
+        if (result < 0)
+                object_unref(object);
+        else
+                result = object_publish(agent, object, name);
         if (result == 0)
-                return end_complete(object, ret_end);
-        object_unref(object);
+                *ret_end = (skep_channel_end *)object;
         return result;
 }
 
@@ -116,38 +119,11 @@ int skep_channel_create(skep_hive *hive, const struct skep_channel_options *give
         return result;
 }
 
-int skep_channel_open(skep_hive *hive, const char *name, skep_channel_end **ret_end)
-{
-        struct object *object;
-        int result = object_open(hive, BLOCK_CHANNEL_END, name, &object);
-        return result < 0 ? result : end_complete(object, ret_end);
-}
-
-int skep_channel_attach(skep_hive *hive, skep_block reference, skep_channel_end **ret_end)
-{
-        struct object *object;
-        int result = object_attach(hive, BLOCK_CHANNEL_END, reference, &object);
-        return result < 0 ? result : end_complete(object, ret_end);
-}
-
-skep_block skep_channel_reference(const skep_channel_end *end)
-{
-        return end->base.reference;
-}
+OBJECT_FUNCTIONS_OF(channel, skep_channel_end, BLOCK_CHANNEL_END)
 
 skep_hive *skep_channel_hive(const skep_channel_end *end)
 {
         return end->base.hive;
-}
-
-skep_channel_end *skep_channel_unref(skep_channel_end *end)
-{
-        if (end) {
-                skep_queue_unref(end->reads);
-                skep_queue_unref(end->writes);
-                object_unref(&end->base);
-        }
-        return NULL;
 }
 
 /* --- send and receive --------------------------------------------------------------------------------------------------------- */
@@ -250,6 +226,8 @@ static const struct kind end_kind = {
         .name = "channel end",
         .shared_bytes = sizeof(struct shm_channel_end),
         .handle_bytes = sizeof(struct skep_channel_end),
+        .complete = end_complete,
+        .end = end_end,
         .destroy = end_destroy,
         .recover = end_recover,
         .verify = end_verify,

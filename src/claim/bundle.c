@@ -55,6 +55,13 @@ void *bundle_data(const skep_hive *hive, const struct shm_block *block, uint64_t
         return &bundle->references[bundle->count];
 }
 
+struct shm_block *bundle_reference(const skep_hive *hive, const struct shm_block *block, uint64_t i)
+{
+        uint64_t bytes;
+        struct shm_bundle *bundle = claim_kind(block) == BLOCK_BUNDLE ? heap_data(hive, block, &bytes) : NULL;
+        return bundle && is_sound(bundle, bytes) && i < bundle->count ? claim_find(hive, skep_load(&bundle->references[i]), 0) : NULL;
+}
+
 static void bundle_destroy(struct skep_agent *agent, struct shm_block *block)
 {
         uint64_t bytes;

@@ -14,4 +14,7 @@ int bundle_create(struct skep_agent *agent, const skep_block *references, size_t
 /* The bytes of a block, of any kind: behind the references of a bundle. @return NULL damaged */
 void *bundle_data(const skep_hive *hive, const struct shm_block *block, uint64_t *ret_bytes);
 
+/* The i-th block that a bundle claims. @return NULL there is none, or damaged */
+struct shm_block *bundle_reference(const skep_hive *hive, const struct shm_block *block, uint64_t i);
+
 #endif

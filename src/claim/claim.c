@@ -234,6 +234,15 @@ int claim_link(struct skep_agent *agent, uint64_t *word, struct shm_block *block
         return result;
 }
 
+void claim_link_new(struct skep_agent *agent, uint64_t *word, struct shm_block *block, enum block_kind kind)
+{
+        intent_set(agent, INTENT_LINK, block, word, INTENT_WORD);
+        claim_publish(agent, block, kind);
+        skep_store(word, hive_offset(agent->hive, block));
+        PROBE("claim.linked_new");
+        intent_clear(agent);
+}
+
 void claim_unlink(struct skep_agent *agent, uint64_t *word)
 {
         struct shm_block *block = heap_record(agent->hive, skep_load(word));

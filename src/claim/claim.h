@@ -67,12 +67,15 @@ static inline enum block_kind claim_kind(const struct shm_block *block)
 /* --- kinds ------------------------------------------------------------------------------------------------------------------ */
 
 struct skep_object_info;
+struct object;
 
 /* What the rooms above say about the blocks that are theirs.  NULL: nothing to do, nothing to tell. */
 struct kind {
         const char *name;
         uint64_t shared_bytes; /* least payload */
         size_t handle_bytes;   /* of an object's private handle; see object.h */
+        int (*complete)(struct object *handle); /* a new, zeroed handle gets what is private to it; what it has got when it fails, end() ends */
+        void (*end)(struct object *handle);     /* before the handle goes; also one that is not complete */
         void (*destroy)(struct skep_agent *agent, struct shm_block *block); /* its last claim has gone: drop what it holds; resumable */
         void (*recover)(struct reap *reap, struct shm_block *block);        /* one who claimed it died; idempotent */
         uint64_t (*verify)(skep_hive *hive, struct shm_block *block);       /* @return problems */
@@ -85,6 +88,8 @@ const struct kind *kind_of(const struct shm_block *block); /* never NULL */
 
 /* Inside no other intent: *word must be 0 and becomes the block's offset, with one claim of an object. @return 0, -EOVERFLOW */
 int claim_link(struct skep_agent *agent, uint64_t *word, struct shm_block *block);
+/* The same for a HELD block of this agent, which becomes LIVE with that claim. */
+void claim_link_new(struct skep_agent *agent, uint64_t *word, struct shm_block *block, enum block_kind kind);
 /* *word becomes 0; what it named loses the claim. */
 void claim_unlink(struct skep_agent *agent, uint64_t *word);
 

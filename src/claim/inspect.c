@@ -9,7 +9,7 @@
 static bool is_object(const struct shm_block *block)
 {
         return word_state(skep_load(&block->word)) == BLOCK_LIVE && block->kind != BLOCK_BYTES && block->kind != BLOCK_RING &&
-               block->kind != BLOCK_BUNDLE;
+               block->kind != BLOCK_BUNDLE && block->kind != BLOCK_TABLE;
 }
 
 /* Does that agent sleep on words of this payload? */
@@ -61,6 +61,12 @@ int skep_hive_objects(skep_hive *hive, int (*visit)(const struct skep_object_inf
 {
         struct objects objects = {visit, context};
         return heap_walk(hive, NULL, inspect_one, &objects);
+}
+
+const char *skep_object_kind(skep_hive *hive, skep_block reference)
+{
+        const struct shm_block *block = reference.serial ? claim_find(hive, reference.offset, reference.serial) : NULL;
+        return block ? kind_of(block)->name : NULL;
 }
 
 struct whereabouts {

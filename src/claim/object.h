@@ -16,13 +16,14 @@ struct object {
         skep_block reference;
         void *shared; /* the payload, checked to be as long as the kind says */
         uint64_t shared_bytes;
+        const struct kind *kind; /* as it was when the handle was made: what lies in the hive may be damaged later */
 };
 
 /* Fill the zeroed payload before anybody else can see it. */
 typedef void object_format(void *shared, const void *options);
 
 /*
- * Make a block of that kind and a handle on it.
+ * Make a block of that kind and a handle on it, complete.
  * @param name    borrowed, NULL: anonymous
  * @param bytes   of payload, at least the kind's
  * @param format  NULL: zeros will do
@@ -31,6 +32,12 @@ typedef void object_format(void *shared, const void *options);
  */
 int object_create(skep_hive *hive, enum block_kind kind, const char *name, uint64_t bytes, object_format *format, const void *options,
                   struct object **ret_object);
+
+/* The same without a name and not complete, for a block that others have to be linked to first: then object_publish(). */
+int object_make(struct skep_agent *agent, enum block_kind kind, uint64_t bytes, object_format *format, const void *options, struct object **ret_object);
+
+/* Enter the name, complete the handle. @param object  ended on failure @param name  borrowed, checked; NULL: anonymous @return as object_create() */
+int object_publish(struct skep_agent *agent, struct object *object, const char *name);
 
 /* @return 0; -ENOENT; -EPROTOTYPE of another kind; -ENOMEM; -EBADMSG */
 int object_open(skep_hive *hive, enum block_kind kind, const char *name, struct object **ret_object);
@@ -51,31 +58,33 @@ static inline int object_self(const struct object *object, struct skep_agent **r
 }
 
 /* skep_NOUN_open, _attach, _reference and _unref, which are the same for all. */
-#define OBJECT_FUNCTIONS(noun, kind) \
-        int skep_##noun##_open(skep_hive *hive, const char *name, skep_##noun **ret_object) \
+#define OBJECT_FUNCTIONS(noun, kind) OBJECT_FUNCTIONS_OF(noun, skep_##noun, kind)
+
+#define OBJECT_FUNCTIONS_OF(noun, type, kind) \
+        int skep_##noun##_open(skep_hive *hive, const char *name, type **ret_object) \
         { \
                 struct object *object; \
                 int result = object_open(hive, kind, name, &object); \
                 if (result == 0) \
-                        *ret_object = (skep_##noun *)object; \
+                        *ret_object = (type *)object; \
                 return result; \
         } \
 \
-        int skep_##noun##_attach(skep_hive *hive, skep_block reference, skep_##noun **ret_object) \
+        int skep_##noun##_attach(skep_hive *hive, skep_block reference, type **ret_object) \
         { \
                 struct object *object; \
                 int result = object_attach(hive, kind, reference, &object); \
                 if (result == 0) \
-                        *ret_object = (skep_##noun *)object; \
+                        *ret_object = (type *)object; \
                 return result; \
         } \
 \
-        skep_block skep_##noun##_reference(const skep_##noun *object) \
+        skep_block skep_##noun##_reference(const type *object) \
         { \
                 return object->base.reference; \
         } \
 \
-        skep_##noun *skep_##noun##_unref(skep_##noun *object) \
+        type *skep_##noun##_unref(type *object) \
         { \
                 object_unref(object ? &object->base : NULL); \
                 return NULL; \

@@ -156,7 +156,7 @@ static int fork_prepare_claims(struct skep_agent *agent, uint32_t child)
         return heap_walk(agent->hive, agent, fork_claim, &walk);
 }
 
-/* In the child: other threads of the parent may have been in the middle of taking or giving; local says what we hold. */
+/* In the child, if other threads of the parent may have been in the middle of taking or giving: local says what we hold. */
 static int fork_settle(skep_hive *hive, struct shm_block *block, void *context)
 {
         struct skep_agent *agent = context;

@@ -36,6 +36,7 @@ struct skep_hive {
         uint32_t epoch;       /* unique among all handles ever opened by this process and its ancestors */
         int fork_fd;          /* between prepare and parent/child: the coming child's */
         uint32_t fork_member;
+        bool fork_alone;      /* no other thread of this process was at work in it then */
         uint32_t reaping;     /* member + 1 whom a thread of ours recovers for */
         pthread_mutex_t mutex; /* reaping, agent list; held across fork */
         struct skep_agent *agent_list;

@@ -123,7 +123,8 @@ struct shm_agent {
         uint64_t pad[3];
         uint64_t holds;        /* {changes 56, which of the hive's own locks 8}; written by the agent only, see sync/lock.c */
         struct shm_intent intent; /* its own cache line */
-        uint64_t reserved1[3];
+        uint64_t reads;        /* {offset of a store / 64, reads 6}: what the agent is looking into; written by the agent only, see item/store.c */
+        uint64_t reserved1[2];
         struct shm_wait wait;
         uint64_t reserved[8];
 };
@@ -197,6 +198,12 @@ enum block_kind {
         BLOCK_SHARED_MEMORY,
         BLOCK_MAPPING,
         BLOCK_DELIVERIES,
+        BLOCK_TABLE, /* of a dict, list or namespace; does not hold what its cells name */
+        BLOCK_DICT,
+        BLOCK_LIST,
+        BLOCK_NAMESPACE,
+        BLOCK_JOB,
+        BLOCK_POOL,
         BLOCK_KINDS = 32
 };
 

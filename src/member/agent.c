@@ -83,6 +83,7 @@ void agent_free_slot(struct shm_agent *shared)
 {
         uint64_t word = skep_load(&shared->word);
         memset(&shared->intent, 0, sizeof shared->intent);
+        skep_store(&shared->reads, 0);
         uint32_t *rest = &shared->wait.word + 1; /* the word stays: who has read it must not meet its sequence again in the next life */
         memset(rest, 0, sizeof shared->wait - sizeof *rest);
         skep_store32(&shared->acknowledged, shared->sequence); /* nothing of it is open */

@@ -151,6 +151,7 @@ static void fork_child(void)
                 hive->member = hive->fork_fd < 0 ? MEMBER_NONE : hive->fork_member;
                 hive->fork_fd = -1;
                 hive->epoch = ++epochs;
+                hive->fork_alone = hive->agent_list && !hive->agent_list->next;
                 agents_forget(hive);
                 pthread_mutex_init(&hive->mutex, NULL); /* held by a thread that has another id here */
         }
@@ -158,7 +159,8 @@ static void fork_child(void)
         for (skep_hive *hive = handles; hive; hive = hive->next)
                 if (hive->member != MEMBER_NONE) {
                         member_pid_write(&hive->members[hive->member]);
-                        fork_child_claims(hive);
+                        if (!hive->fork_alone)
+                                fork_child_claims(hive);
                 }
 }
 

@@ -92,7 +92,7 @@ enum reap_stage { REAP_LOCK, REAP_INTENT, REAP_OBJECT, REAP_BLOCK, REAP_STAGES }
 typedef int reap_function(struct reap *reap);
 void reap_register(enum reap_stage stage, reap_function *function);
 
-/* Called before fork() with the forking thread and the coming child's slot; and in the child. */
+/* Called before fork() with the forking thread and the coming child's slot; and in the child, if other threads of the parent had agents. */
 typedef int fork_prepare_function(struct skep_agent *agent, uint32_t child);
 typedef void fork_child_function(skep_hive *hive);
 void fork_register(fork_prepare_function *prepare, fork_child_function *child);

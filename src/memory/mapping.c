@@ -44,12 +44,6 @@ static void mapping_format(void *shared, const void *options)
                 memcpy((char *)shared + sizeof recipe->head, recipe->path, recipe->head.path_bytes);
 }
 
-static const struct kind mapping_kind = {
-        .name = "mapping",
-        .shared_bytes = sizeof(struct shm_mapping),
-        .handle_bytes = sizeof(struct skep_mapping),
-};
-
 static int map_file(const struct shm_mapping *head, const char *path, void **ret_address)
 {
         struct os_file status;
@@ -66,8 +60,8 @@ static int map_file(const struct shm_mapping *head, const char *path, void **ret
         return result;
 }
 
-/* Map what the object says; nothing in it is trusted. @param object  dropped on failure */
-static int mapping_wrap(struct object *object, skep_mapping **ret_mapping)
+/* Map what the object says; nothing in it is trusted. */
+static int mapping_complete(struct object *object)
 {
         skep_mapping *mapping = (skep_mapping *)object;
         const struct shm_mapping *shared = object->shared;
@@ -80,17 +74,29 @@ static int mapping_wrap(struct object *object, skep_mapping **ret_mapping)
                 result = path ? map_file(&head, path, &address) : -ENOMEM;
                 free(path);
         }
-        if (result < 0) {
-                object_unref(object);
+        if (result < 0)
                 return result;
-        }
         mapping->address = address;
         mapping->bytes = head.bytes;
         mapping->is_file = head.path_bytes;
         mapping->read_only = head.flags & SKEP_MAPPING_READ_ONLY;
-        *ret_mapping = mapping;
         return 0;
 }
+
+static void mapping_end(struct object *object)
+{
+        skep_mapping *mapping = (skep_mapping *)object;
+        if (mapping->is_file)
+                os_unmap(mapping->address, mapping->bytes);
+}
+
+static const struct kind mapping_kind = {
+        .name = "mapping",
+        .shared_bytes = sizeof(struct shm_mapping),
+        .handle_bytes = sizeof(struct skep_mapping),
+        .complete = mapping_complete,
+        .end = mapping_end,
+};
 
 /* Which file the path names. @return 0, negative */
 static int recipe_of_file(struct recipe *recipe, uint64_t bytes)
@@ -134,35 +140,12 @@ int skep_mapping_create(skep_hive *hive, const struct skep_mapping_options *give
                 result = object_create(hive, BLOCK_MAPPING, options.name, sizeof recipe.head + (path ? recipe.head.path_bytes : options.bytes),
                                        mapping_format, &recipe, &object);
         free(path);
-        return result < 0 ? result : mapping_wrap(object, ret_mapping);
+        if (result == 0)
+                *ret_mapping = (skep_mapping *)object;
+        return result;
 }
 
-int skep_mapping_open(skep_hive *hive, const char *name, skep_mapping **ret_mapping)
-{
-        struct object *object;
-        int result = object_open(hive, BLOCK_MAPPING, name, &object);
-        return result < 0 ? result : mapping_wrap(object, ret_mapping);
-}
-
-int skep_mapping_attach(skep_hive *hive, skep_block reference, skep_mapping **ret_mapping)
-{
-        struct object *object;
-        int result = object_attach(hive, BLOCK_MAPPING, reference, &object);
-        return result < 0 ? result : mapping_wrap(object, ret_mapping);
-}
-
-skep_block skep_mapping_reference(const skep_mapping *mapping)
-{
-        return mapping->base.reference;
-}
-
-skep_mapping *skep_mapping_unref(skep_mapping *mapping)
-{
-        if (mapping && mapping->is_file)
-                os_unmap(mapping->address, mapping->bytes);
-        object_unref(mapping ? &mapping->base : NULL);
-        return NULL;
-}
+OBJECT_FUNCTIONS(mapping, BLOCK_MAPPING)
 
 void *skep_mapping_address(const skep_mapping *mapping)
 {

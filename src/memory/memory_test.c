@@ -292,12 +292,12 @@ END_TEST
 
 /* --- lists ------------------------------------------------------------------------------------------------------------------- */
 
-static struct skep_item text(const char *data, uint64_t bytes)
+static struct skep_shareable_item text(const char *data, uint64_t bytes)
 {
-        return (struct skep_item){.type = SKEP_ITEM_TEXT, .data = data, .bytes = bytes};
+        return (struct skep_shareable_item){.type = SKEP_SHAREABLE_TEXT, .data = data, .bytes = bytes};
 }
 
-static skep_shareable_list *list_of(const struct skep_item *items, uint64_t count)
+static skep_shareable_list *list_of(const struct skep_shareable_item *items, uint64_t count)
 {
         skep_shareable_list *list;
         ck_assert_int_eq(skep_shareable_list_create(hive, SKEP_SHAREABLE_LIST_OPTIONS(.name = name, .items = items, .count = count), &list), 0);
@@ -306,20 +306,20 @@ static skep_shareable_list *list_of(const struct skep_item *items, uint64_t coun
 
 START_TEST(values_come_back_as_they_went_in)
 {
-        const struct skep_item items[] = {
-                {.type = SKEP_ITEM_NONE}, {.type = SKEP_ITEM_BOOL, .integer = 1}, {.type = SKEP_ITEM_INT, .integer = INT64_MIN},
-                {.type = SKEP_ITEM_FLOAT, .real = -273.154}, text("gr\303\274n\0\0", 7), {.type = SKEP_ITEM_BYTES, .data = "\0", .bytes = 1},
+        const struct skep_shareable_item items[] = {
+                {.type = SKEP_SHAREABLE_NONE}, {.type = SKEP_SHAREABLE_BOOL, .integer = 1}, {.type = SKEP_SHAREABLE_INT, .integer = INT64_MIN},
+                {.type = SKEP_SHAREABLE_FLOAT, .real = -273.154}, text("gr\303\274n\0\0", 7), {.type = SKEP_SHAREABLE_BYTES, .data = "\0", .bytes = 1},
                 text("", 0), text("12345678", 8)};
         enum { COUNT = sizeof items / sizeof items[0] };
         skep_shareable_list *list = list_of(items, COUNT), *again;
         ck_assert_int_eq(skep_shareable_list_open(hive, name, &again), 0);
         ck_assert_uint_eq(skep_shareable_list_length(again), COUNT);
         char buffer[16];
-        struct skep_item got;
+        struct skep_shareable_item got;
         for (uint64_t from = 0; from < COUNT; from++)
                 for (uint64_t to = 0; to < COUNT; to++) { /* every type in every slot */
-                        const struct skep_item *item = &items[from];
-                        bool fits = item->type < SKEP_ITEM_TEXT || item->bytes <= skep_shareable_list_room(list, to);
+                        const struct skep_shareable_item *item = &items[from];
+                        bool fits = item->type < SKEP_SHAREABLE_TEXT || item->bytes <= skep_shareable_list_room(list, to);
                         ck_assert(fits);
                         ck_assert_int_eq(skep_shareable_list_set(list, to, item, skep_forever()), 0);
                         ck_assert_int_eq(skep_shareable_list_get(again, to, buffer, sizeof buffer, &got, skep_forever()), 0);
@@ -329,7 +329,8 @@ START_TEST(values_come_back_as_they_went_in)
                         ck_assert_uint_eq(got.bytes, item->bytes);
                         ck_assert(!got.bytes || !memcmp(got.data, item->data, got.bytes));
                 }
-        const struct skep_item longer = text("123456789", 9), one = {.type = SKEP_ITEM_FLOAT, .real = 1}, int_one = {.type = SKEP_ITEM_INT, .integer = 1};
+        const struct skep_shareable_item longer = text("123456789", 9), one = {.type = SKEP_SHAREABLE_FLOAT, .real = 1};
+        const struct skep_shareable_item int_one = {.type = SKEP_SHAREABLE_INT, .integer = 1};
         ck_assert_int_eq(skep_shareable_list_set(list, 0, &longer, skep_forever()), -EMSGSIZE);
         ck_assert_int_eq(skep_shareable_list_get(again, 0, buffer, sizeof buffer, &got, skep_forever()), 0);
         ck_assert_uint_eq(got.bytes, 8); /* the old value */
@@ -356,7 +357,7 @@ END_TEST
 
 START_TEST(what_is_no_list_is_refused_wherever_it_is_damaged)
 {
-        const struct skep_item items[] = {{.type = SKEP_ITEM_INT, .integer = 7}, text("hello", 5)};
+        const struct skep_shareable_item items[] = {{.type = SKEP_SHAREABLE_INT, .integer = 7}, text("hello", 5)};
         skep_shareable_list *list = list_of(items, 2);
         skep_shared_memory *memory = skep_shareable_list_memory(list);
         uint8_t *base = skep_shared_memory_address(memory);
@@ -367,7 +368,7 @@ START_TEST(what_is_no_list_is_refused_wherever_it_is_damaged)
                         uint8_t before = base[at];
                         base[at] = (uint8_t)value;
                         if (skep_shareable_list_of(memory, &again) == 0) {
-                                struct skep_item got;
+                                struct skep_shareable_item got;
                                 for (uint64_t i = 0; i < skep_shareable_list_length(again) && i < 4; i++) {
                                         int result = skep_shareable_list_get(again, i, buffer, sizeof buffer, &got, skep_forever());
                                         ck_assert(result == 0 || result == -EBADMSG || result == -EMSGSIZE);
@@ -378,7 +379,7 @@ START_TEST(what_is_no_list_is_refused_wherever_it_is_damaged)
                 }
         skep_shared_memory_ref(memory);
         skep_shared_memory_unmap(memory);
-        struct skep_item got;
+        struct skep_shareable_item got;
         ck_assert_int_eq(skep_shareable_list_get(list, 0, buffer, 8, &got, skep_forever()), -ESTALE);
         skep_shared_memory_unref(memory);
         skep_shareable_list_unref(list);
@@ -391,7 +392,7 @@ START_TEST(no_reader_sees_half_a_value)
         char texts[2][400];
         memset(texts[0], 'a', 400);
         memset(texts[1], 'b', 300);
-        const struct skep_item values[] = {text(texts[0], 400), text(texts[1], 300)};
+        const struct skep_shareable_item values[] = {text(texts[0], 400), text(texts[1], 300)};
         skep_shareable_list *list = list_of(values, 1);
         pid_t writers[2];
         for (int i = 0; i < 2; i++)
@@ -402,7 +403,7 @@ START_TEST(no_reader_sees_half_a_value)
         int seen[2] = {0};
         for (int i = 0; i < 200000 || ((!seen[0] || !seen[1]) && i < 20000000); i++) {
                 char buffer[408];
-                struct skep_item got;
+                struct skep_shareable_item got;
                 ck_assert_int_eq(skep_shareable_list_get(list, 0, buffer, sizeof buffer, &got, skep_forever()), 0);
                 int which = buffer[0] == 'b';
                 seen[which]++;
@@ -411,7 +412,7 @@ START_TEST(no_reader_sees_half_a_value)
         }
         end(writers[0]);
         end(writers[1]);
-        struct skep_item got;
+        struct skep_shareable_item got;
         char buffer[408];
         ck_assert_int_eq(skep_shareable_list_set(list, 0, &values[0], skep_forever()), 0);
         ck_assert_int_eq(skep_shareable_list_get(list, 0, buffer, sizeof buffer, &got, skep_forever()), 0);

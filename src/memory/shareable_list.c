@@ -88,7 +88,7 @@ static const char int_format[FORMAT_BYTES + 1] = "q", float_format[FORMAT_BYTES 
 
 static bool is_text(uint32_t type)
 {
-        return type == SKEP_ITEM_TEXT || type == SKEP_ITEM_BYTES;
+        return type == SKEP_SHAREABLE_TEXT || type == SKEP_SHAREABLE_BYTES;
 }
 
 static bool layout_fill(uint64_t count, uint64_t data_bytes, uint64_t room_max, struct list_layout *ret)
@@ -130,11 +130,11 @@ static int image_type(const struct image *image, uint64_t room, uint64_t *ret_by
         *ret_bytes = 8;
         *ret_exact = true;
         if (image->code == CODE_NONE)
-                return SKEP_ITEM_NONE;
+                return SKEP_SHAREABLE_NONE;
         if (image->code == CODE_NUMBER)
-                return !memcmp(image->format, int_format, FORMAT_BYTES)     ? SKEP_ITEM_INT
-                       : !memcmp(image->format, float_format, FORMAT_BYTES) ? SKEP_ITEM_FLOAT
-                       : !memcmp(image->format, bool_format, FORMAT_BYTES)  ? SKEP_ITEM_BOOL
+                return !memcmp(image->format, int_format, FORMAT_BYTES)     ? SKEP_SHAREABLE_INT
+                       : !memcmp(image->format, float_format, FORMAT_BYTES) ? SKEP_SHAREABLE_FLOAT
+                       : !memcmp(image->format, bool_format, FORMAT_BYTES)  ? SKEP_SHAREABLE_BOOL
                                                                             : -1;
         uint64_t bytes = 0;
         unsigned i = 0;
@@ -144,44 +144,48 @@ static int image_type(const struct image *image, uint64_t room, uint64_t *ret_by
                 return -1;
         *ret_exact = i + 1 < FORMAT_BYTES && image->format[i + 1] == ' ';
         *ret_bytes = *ret_exact ? image->length : bytes;
-        return *ret_bytes > room ? -1 : image->code == CODE_TEXT ? SKEP_ITEM_TEXT : SKEP_ITEM_BYTES;
+        return *ret_bytes > room ? -1 : image->code == CODE_TEXT ? SKEP_SHAREABLE_TEXT : SKEP_SHAREABLE_BYTES;
 }
 
 static void image_make(uint32_t type, uint64_t room, uint32_t length, struct image *ret_image)
 {
         static const char *const formats[] = {
-                [SKEP_ITEM_NONE] = none_format, [SKEP_ITEM_BOOL] = bool_format, [SKEP_ITEM_INT] = int_format, [SKEP_ITEM_FLOAT] = float_format};
+                [SKEP_SHAREABLE_NONE] = none_format,
+                [SKEP_SHAREABLE_BOOL] = bool_format,
+                [SKEP_SHAREABLE_INT] = int_format,
+                [SKEP_SHAREABLE_FLOAT] = float_format,
+        };
         *ret_image = (struct image){.length = length};
         if (is_text(type)) {
                 char text[24] = {0};
                 snprintf(text, sizeof text, "%llus ", (unsigned long long)room);
                 memcpy(ret_image->format, text, FORMAT_BYTES);
-                ret_image->code = type == SKEP_ITEM_TEXT ? CODE_TEXT : CODE_BYTES;
+                ret_image->code = type == SKEP_SHAREABLE_TEXT ? CODE_TEXT : CODE_BYTES;
         } else {
                 memcpy(ret_image->format, formats[type], FORMAT_BYTES);
-                ret_image->code = type == SKEP_ITEM_NONE ? CODE_NONE : CODE_NUMBER;
+                ret_image->code = type == SKEP_SHAREABLE_NONE ? CODE_NONE : CODE_NUMBER;
         }
 }
 
 /* The eight bytes of a number. */
-static void number_store(const struct skep_item *item, uint8_t data[static 8])
+static void number_store(const struct skep_shareable_item *item, uint8_t data[static 8])
 {
         memset(data, 0, 8);
-        if (item->type == SKEP_ITEM_INT)
+        if (item->type == SKEP_SHAREABLE_INT)
                 memcpy(data, &item->integer, 8);
-        else if (item->type == SKEP_ITEM_FLOAT)
+        else if (item->type == SKEP_SHAREABLE_FLOAT)
                 memcpy(data, &item->real, 8);
-        else if (item->type == SKEP_ITEM_BOOL)
+        else if (item->type == SKEP_SHAREABLE_BOOL)
                 data[7] = item->integer != 0;
 }
 
-static void number_load(const uint8_t data[static 8], struct skep_item *item)
+static void number_load(const uint8_t data[static 8], struct skep_shareable_item *item)
 {
-        if (item->type == SKEP_ITEM_INT)
+        if (item->type == SKEP_SHAREABLE_INT)
                 memcpy(&item->integer, data, 8);
-        else if (item->type == SKEP_ITEM_FLOAT)
+        else if (item->type == SKEP_SHAREABLE_FLOAT)
                 memcpy(&item->real, data, 8);
-        else if (item->type == SKEP_ITEM_BOOL)
+        else if (item->type == SKEP_SHAREABLE_BOOL)
                 item->integer = data[7] != 0;
 }
 
@@ -209,7 +213,7 @@ static void redo_apply(const skep_shareable_list *list)
 {
         struct shm_redo *redo = &list->ours->redo;
         uint64_t index = skep_load(&redo->slot) - 1;
-        if (index < list->count && redo->length <= room_of(list, index) && redo->length <= list->room_max && redo->type <= SKEP_ITEM_BYTES) {
+        if (index < list->count && redo->length <= room_of(list, index) && redo->length <= list->room_max && redo->type <= SKEP_SHAREABLE_BYTES) {
                 struct shm_slot *slot = slot_of(list, index);
                 uint32_t sequence = skep_load32_relaxed(&slot->sequence) | 1;
                 skep_store32_relaxed(&slot->sequence, sequence);
@@ -249,16 +253,16 @@ static void list_unlock(const skep_shareable_list *list)
 
 /* --- making and finding --------------------------------------------------------------------------------------------------------------- */
 
-static bool item_is_sound(const struct skep_item *item)
+static bool item_is_sound(const struct skep_shareable_item *item)
 {
-        return item->type <= SKEP_ITEM_BYTES && !(is_text(item->type) && item->bytes && !item->data);
+        return item->type <= SKEP_SHAREABLE_BYTES && !(is_text(item->type) && item->bytes && !item->data);
 }
 
 /* As Python's class counts it, in characters; but never less than the bytes. */
-static uint64_t room_for(const struct skep_item *item, uint64_t least)
+static uint64_t room_for(const struct skep_shareable_item *item, uint64_t least)
 {
         uint64_t characters = item->bytes;
-        for (uint64_t i = 0; item->type == SKEP_ITEM_TEXT && i < item->bytes; i++)
+        for (uint64_t i = 0; item->type == SKEP_SHAREABLE_TEXT && i < item->bytes; i++)
                 characters -= (((const uint8_t *)item->data)[i] & 0xc0) == 0x80;
         uint64_t room = is_text(item->type) ? 8 * (characters / 8 + 1) : 8;
         if (is_text(item->type) && room < item->bytes)
@@ -296,7 +300,7 @@ static int list_format(void *address, uint64_t bytes, const void *context)
         (void)bytes;
         words[0] = count;
         for (uint64_t i = 0; i < count; i++) {
-                const struct skep_item *item = &recipe->options->items[i];
+                const struct skep_shareable_item *item = &recipe->options->items[i];
                 uint64_t room = room_for(item, recipe->least);
                 uint8_t *data = base + recipe->layout.data_at + offset;
                 struct image image;
@@ -325,7 +329,7 @@ int skep_shareable_list_create(skep_hive *hive, const struct skep_shareable_list
         int result = options_copy(&options, sizeof options, given);
         if (result == 0 && (options.reserved || (options.count && !options.items)))
                 result = -EINVAL;
-        if (result == 0 && options.room_bytes > SKEP_ITEM_BYTES_MAX)
+        if (result == 0 && options.room_bytes > SKEP_SHAREABLE_BYTES_MAX)
                 result = -EMSGSIZE;
         if (result < 0)
                 return result;
@@ -335,7 +339,7 @@ int skep_shareable_list_create(skep_hive *hive, const struct skep_shareable_list
                 if (!item_is_sound(&options.items[i]))
                         return -EINVAL;
                 uint64_t room = room_for(&options.items[i], recipe.least);
-                if (room > SKEP_ITEM_BYTES_MAX)
+                if (room > SKEP_SHAREABLE_BYTES_MAX)
                         return -EMSGSIZE;
                 data_bytes += room;
                 recipe.room_max = room > recipe.room_max ? room : recipe.room_max;
@@ -426,7 +430,7 @@ uint64_t skep_shareable_list_room(const skep_shareable_list *list, uint64_t inde
 /* --- reading ---------------------------------------------------------------------------------------------------------------------------- */
 
 /* What the slot holds at the moment, torn perhaps: the caller knows. @return 0, -EMSGSIZE, -EBADMSG */
-static int slot_read(const skep_shareable_list *list, uint64_t index, void *buffer, uint64_t capacity, struct skep_item *item)
+static int slot_read(const skep_shareable_list *list, uint64_t index, void *buffer, uint64_t capacity, struct skep_shareable_item *item)
 {
         struct image image = {.code = *at(list, list->layout.codes_at + index), .length = list->ours ? slot_of(list, index)->length : 0};
         uint64_t bytes, room = room_of(list, index);
@@ -439,7 +443,7 @@ static int slot_read(const skep_shareable_list *list, uint64_t index, void *buff
         if (type < 0)
                 return -EBADMSG;
         const uint8_t *data = at(list, list->layout.data_at + list->offsets[index]);
-        *item = (struct skep_item){.type = (uint32_t)type};
+        *item = (struct skep_shareable_item){.type = (uint32_t)type};
         if (!is_text(item->type)) {
                 number_load(data, item);
                 return 0;
@@ -455,7 +459,7 @@ static int slot_read(const skep_shareable_list *list, uint64_t index, void *buff
         return 0;
 }
 
-static int slot_read_whole(const skep_shareable_list *list, uint64_t index, void *buffer, uint64_t capacity, struct skep_item *item,
+static int slot_read_whole(const skep_shareable_list *list, uint64_t index, void *buffer, uint64_t capacity, struct skep_shareable_item *item,
                            skep_deadline deadline)
 {
         struct shm_slot *slot = slot_of(list, index);
@@ -482,10 +486,10 @@ static int check(const skep_shareable_list *list, uint64_t index)
         return index >= list->count ? -ERANGE : list->memory->address ? 0 : -ESTALE;
 }
 
-int skep_shareable_list_get(skep_shareable_list *list, uint64_t index, void *buffer, uint64_t capacity, struct skep_item *ret_item,
+int skep_shareable_list_get(skep_shareable_list *list, uint64_t index, void *buffer, uint64_t capacity, struct skep_shareable_item *ret_item,
                             skep_deadline deadline)
 {
-        struct skep_item item;
+        struct skep_shareable_item item;
         int result = check(list, index);
         if (result == 0)
                 result = list->ours ? slot_read_whole(list, index, buffer, capacity, &item, deadline) : slot_read(list, index, buffer, capacity, &item);
@@ -509,7 +513,7 @@ int skep_shareable_list_format(skep_shareable_list *list, uint64_t index, char r
 
 /* --- writing ------------------------------------------------------------------------------------------------------------------------------ */
 
-int skep_shareable_list_set(skep_shareable_list *list, uint64_t index, const struct skep_item *item, skep_deadline deadline)
+int skep_shareable_list_set(skep_shareable_list *list, uint64_t index, const struct skep_shareable_item *item, skep_deadline deadline)
 {
         uint8_t number[8];
         int result = check(list, index);
@@ -548,15 +552,15 @@ int skep_shareable_list_set(skep_shareable_list *list, uint64_t index, const str
 
 /* --- searching ------------------------------------------------------------------------------------------------------------------------------ */
 
-static bool is_number(const struct skep_item *item)
+static bool is_number(const struct skep_shareable_item *item)
 {
-        return item->type == SKEP_ITEM_BOOL || item->type == SKEP_ITEM_INT || item->type == SKEP_ITEM_FLOAT;
+        return item->type == SKEP_SHAREABLE_BOOL || item->type == SKEP_SHAREABLE_INT || item->type == SKEP_SHAREABLE_FLOAT;
 }
 
-static bool is_equal(const struct skep_item *a, const struct skep_item *b)
+static bool is_equal(const struct skep_shareable_item *a, const struct skep_shareable_item *b)
 {
         if (is_number(a) && is_number(b)) {
-                bool a_real = a->type == SKEP_ITEM_FLOAT, b_real = b->type == SKEP_ITEM_FLOAT;
+                bool a_real = a->type == SKEP_SHAREABLE_FLOAT, b_real = b->type == SKEP_SHAREABLE_FLOAT;
                 if (!a_real && !b_real)
                         return a->integer == b->integer;
                 if (a_real && b_real)
@@ -565,17 +569,17 @@ static bool is_equal(const struct skep_item *a, const struct skep_item *b)
                 int64_t integer = a_real ? b->integer : a->integer;
                 return real >= -0x1p63 && real < 0x1p63 && (double)(int64_t)real == real && (int64_t)real == integer;
         }
-        return a->type == b->type && (a->type == SKEP_ITEM_NONE || (a->bytes == b->bytes && (!a->bytes || !memcmp(a->data, b->data, a->bytes))));
+        return a->type == b->type && (a->type == SKEP_SHAREABLE_NONE || (a->bytes == b->bytes && (!a->bytes || !memcmp(a->data, b->data, a->bytes))));
 }
 
 /* @param ret_first  count: the last one looked at was not equal */
-static int search(skep_shareable_list *list, const struct skep_item *wanted, bool first_only, uint64_t *ret_count, uint64_t *ret_first)
+static int search(skep_shareable_list *list, const struct skep_shareable_item *wanted, bool first_only, uint64_t *ret_count, uint64_t *ret_first)
 {
         void *buffer = malloc(list->room_max + 1);
         int result = buffer ? 0 : -ENOMEM;
         *ret_count = 0;
         for (uint64_t i = 0; i < list->count && result == 0 && !(first_only && *ret_count); i++) {
-                struct skep_item item;
+                struct skep_shareable_item item;
                 result = skep_shareable_list_get(list, i, buffer, list->room_max, &item, skep_forever());
                 if (result == 0 && is_equal(&item, wanted)) {
                         *ret_first = i;
@@ -586,7 +590,7 @@ static int search(skep_shareable_list *list, const struct skep_item *wanted, boo
         return result;
 }
 
-int skep_shareable_list_count(skep_shareable_list *list, const struct skep_item *item, uint64_t *ret_count)
+int skep_shareable_list_count(skep_shareable_list *list, const struct skep_shareable_item *item, uint64_t *ret_count)
 {
         uint64_t count, first;
         int result = search(list, item, false, &count, &first);
@@ -595,7 +599,7 @@ int skep_shareable_list_count(skep_shareable_list *list, const struct skep_item 
         return result;
 }
 
-int skep_shareable_list_index(skep_shareable_list *list, const struct skep_item *item, uint64_t *ret_index)
+int skep_shareable_list_index(skep_shareable_list *list, const struct skep_shareable_item *item, uint64_t *ret_index)
 {
         uint64_t count, first = 0;
         int result = search(list, item, true, &count, &first);

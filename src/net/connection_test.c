@@ -7,7 +7,9 @@
 #include "support/people.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #define KEY "a key of sixteen"
 #define OPTIONS SKEP_CONNECTION_OPTIONS(.authkey = KEY, .authkey_bytes = sizeof KEY - 1)
@@ -41,6 +43,14 @@ static void serve(const char *address, const struct skep_connection_options *opt
         ck_assert_int_eq(skep_connection_listen(address, 0, &server.fd), 0);
         ck_assert_int_eq(skep_connection_address(server.fd, 0, server.address, sizeof server.address), 0);
         ck_assert_int_eq(pthread_create(&server.thread, NULL, server_run, NULL), 0);
+}
+
+/* An abstract address that no other program has. */
+static const char *abstract(void)
+{
+        static char address[64];
+        (void)snprintf(address, sizeof address, "unix:@skep-connection-%d", (int)getpid());
+        return address;
 }
 
 static int served(void)
@@ -122,8 +132,8 @@ START_TEST(an_address_that_is_none)
         ck_assert_int_eq(skep_connection_connect("tcp://127.0.0.1:1", OPTIONS, &connection, LONG), -ECONNREFUSED);
         ck_assert_int_eq(skep_connection_connect("tcp://no-such-host.invalid:1", OPTIONS, &connection, LONG), -EHOSTUNREACH);
         int fd, second;
-        ck_assert_int_eq(skep_connection_listen("unix:@skep-twice", 0, &fd), 0);
-        ck_assert_int_eq(skep_connection_listen("unix:@skep-twice", 0, &second), -EADDRINUSE);
+        ck_assert_int_eq(skep_connection_listen(abstract(), 0, &fd), 0);
+        ck_assert_int_eq(skep_connection_listen(abstract(), 0, &second), -EADDRINUSE);
         close(fd);
 }
 END_TEST
@@ -423,12 +433,43 @@ static void *send_many(void *connection)
         return NULL;
 }
 
+static void *serve_one(void *fd)
+{
+        skep_connection *connection = NULL;
+        if (skep_connection_from_fd(*(int *)fd, SKEP_CONNECTION_SERVER, OPTIONS, &connection, LONG) == 0)
+                echo(connection);
+        return skep_connection_close(connection);
+}
+
+START_TEST(a_caller_is_let_in_first_and_asked_for_the_key_by_another_thread)
+{
+        int listener, fd;
+        pthread_t thread;
+        ck_assert_int_eq(skep_connection_listen(abstract(), 0, &listener), 0);
+        ck_assert_int_eq(skep_connection_accept_fd(listener, &fd, skep_nowait()), -ETIMEDOUT);
+        snprintf(server.address, sizeof server.address, "%s", abstract());
+        int client = socket(AF_UNIX, SOCK_STREAM, 0);
+        struct sockaddr_un name = {.sun_family = AF_UNIX};
+        int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "%s", abstract() + strlen("unix:@"));
+        ck_assert_int_eq(connect(client, (struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)), 0);
+        ck_assert_int_eq(skep_connection_accept_fd(listener, &fd, LONG), 0);
+        ck_assert_int_eq(pthread_create(&thread, NULL, serve_one, &fd), 0);
+        skep_connection *connection;
+        ck_assert_int_eq(skep_connection_from_fd(client, SKEP_CONNECTION_CLIENT, OPTIONS, &connection, LONG), 0);
+        ck_assert_int_eq(skep_connection_fd(connection), client);
+        check_echo(connection, "over", 5);
+        skep_connection_close(connection);
+        pthread_join(thread, NULL);
+        close(listener);
+}
+END_TEST
+
 START_TEST(messages_of_many_threads_do_not_mix)
 {
         uint8_t buffer[3000];
         size_t bytes;
         pthread_t threads[THREADS];
-        serve("unix:@skep-threads", OPTIONS, echo);
+        serve(abstract(), OPTIONS, echo);
         skep_connection *connection = connected(OPTIONS);
         for (int i = 0; i < THREADS; i++)
                 ck_assert_int_eq(pthread_create(&threads[i], NULL, send_many, connection), 0);
@@ -464,6 +505,7 @@ int main(void)
         tcase_add_test(tests, a_forked_child_cannot_spoil_its_parents_connection);
         tcase_add_test(tests, a_killed_peer_is_told_to_who_waits);
         tcase_add_test(tests, messages_of_many_threads_do_not_mix);
+        tcase_add_test(tests, a_caller_is_let_in_first_and_asked_for_the_key_by_another_thread);
         suite_add_tcase(suite, tests);
         return suite_run(suite);
 }

@@ -25,19 +25,16 @@ static int lock_bind(skep_condition *condition, struct skep_agent *agent)
         return object_of_block(agent, block, &condition->lock);
 }
 
-/* A handle of the condition alone becomes a whole one. @param taken  ended on failure */
-static int condition_complete(struct object *taken, skep_condition **ret_condition)
+static int condition_complete(struct object *handle)
 {
         struct skep_agent *agent;
-        skep_condition *condition = (skep_condition *)taken;
-        int result = object_self(taken, &agent);
-        if (result == 0)
-                result = lock_bind(condition, agent);
-        if (result < 0)
-                object_unref(taken);
-        else
-                *ret_condition = condition;
-        return result;
+        int result = object_self(handle, &agent);
+        return result < 0 ? result : lock_bind((skep_condition *)handle, agent);
+}
+
+static void condition_end(struct object *handle)
+{
+        object_unref(((skep_condition *)handle)->lock);
 }
 
 int skep_condition_create(skep_hive *hive, const struct skep_condition_options *given, skep_condition **ret_condition)
@@ -58,49 +55,23 @@ int skep_condition_create(skep_hive *hive, const struct skep_condition_options *
         if (result == 0 && !lock)
                 result = object_create(hive, BLOCK_RLOCK, NULL, sizeof(struct shm_lock), NULL, NULL, &own);
         if (result == 0)
-                result = object_create(hive, BLOCK_CONDITION, NULL, sizeof(struct shm_condition), NULL, NULL, &object);
+                result = object_make(agent, BLOCK_CONDITION, sizeof(struct shm_condition), NULL, NULL, &object);
         if (result < 0) {
                 object_unref(own);
                 return result;
         }
         result = claim_link(agent, &((struct shm_condition *)object->shared)->lock, lock ? lock->block : own->block);
         object_unref(own);
-        if (result == 0 && options.name)
-                result = name_enter(agent, options.name, object->block);
-        if (result < 0) {
+        if (result < 0)
                 object_unref(object);
-                return result;
-        }
-        return condition_complete(object, ret_condition);
+        else
+                result = object_publish(agent, object, options.name);
+        if (result == 0)
+                *ret_condition = (skep_condition *)object;
+        return result;
 }
 
-int skep_condition_open(skep_hive *hive, const char *name, skep_condition **ret_condition)
-{
-        struct object *object;
-        int result = object_open(hive, BLOCK_CONDITION, name, &object);
-        return result < 0 ? result : condition_complete(object, ret_condition);
-}
-
-int skep_condition_attach(skep_hive *hive, skep_block reference, skep_condition **ret_condition)
-{
-        struct object *object;
-        int result = object_attach(hive, BLOCK_CONDITION, reference, &object);
-        return result < 0 ? result : condition_complete(object, ret_condition);
-}
-
-skep_block skep_condition_reference(const skep_condition *condition)
-{
-        return condition->base.reference;
-}
-
-skep_condition *skep_condition_unref(skep_condition *condition)
-{
-        if (condition) {
-                object_unref(condition->lock);
-                object_unref(&condition->base);
-        }
-        return NULL;
-}
+OBJECT_FUNCTIONS(condition, BLOCK_CONDITION)
 
 static bool is_recursive(const skep_condition *condition)
 {
@@ -179,6 +150,8 @@ static const struct kind condition_kind = {
         .name = "condition",
         .shared_bytes = sizeof(struct shm_condition),
         .handle_bytes = sizeof(struct skep_condition),
+        .complete = condition_complete,
+        .end = condition_end,
         .destroy = condition_destroy,
         .verify = condition_verify,
 };

@@ -41,6 +41,19 @@ void os_process_pidfd_disable(bool disable);
 /* Wait until fd is readable or hung up. 0; -ETIMEDOUT. Signals do not end the wait. fd < 0: only the time. */
 int os_process_poll(int fd, int64_t deadline_ns);
 
+/* Wait until one of them is. */
+#define OS_POLL_MAX 136u
+int os_process_poll_any(const int *fds, size_t count, int64_t deadline_ns);
+
+/*
+ * The calling thread takes all signals again, for a process that a thread of os_thread_start() started; and SIGTERM ends the
+ * process, whatever its parent does with it.
+ */
+void os_process_take_signals(void);
+
+/* The calling thread runs on the index-th, modulo their number, of the CPUs that it may use. */
+int os_process_pin(uint32_t index);
+
 /* Take the exit code (0..255, or minus the signal) of an ended child. 1 taken; 0 still runs; -ECHILD no such child. pidfd may be -1. */
 int os_process_collect(int64_t pid, int pidfd, int32_t *ret_code);
 

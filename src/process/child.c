@@ -26,7 +26,8 @@
 
 struct function_entry {
         const char *name;
-        skep_process_function *function;
+        enum process_registry registry;
+        process_any_function *function;
         struct function_entry *next;
 };
 
@@ -40,30 +41,30 @@ static struct {
 
 /* --- functions known by name -------------------------------------------------------------------------------------- */
 
-static struct function_entry *entry_find(const char *name)
+static struct function_entry *entry_find(enum process_registry registry, const char *name)
 {
         struct function_entry *entry = functions;
 
-        while (entry && strcmp(entry->name, name))
+        while (entry && (entry->registry != registry || strcmp(entry->name, name)))
                 entry = entry->next;
         return entry;
 }
 
-static int entry_add(const char *name, skep_process_function *function)
+static int entry_add(enum process_registry registry, const char *name, process_any_function *function)
 {
         struct function_entry *entry;
 
-        if (entry_find(name))
+        if (entry_find(registry, name))
                 return -EEXIST;
         entry = malloc(sizeof(*entry));
         if (!entry)
                 return -ENOMEM;
-        *entry = (struct function_entry){ .name = name, .function = function, .next = functions };
+        *entry = (struct function_entry){ .name = name, .registry = registry, .function = function, .next = functions };
         functions = entry;
         return 0;
 }
 
-int skep_process_register(const char *name, skep_process_function *function)
+int process_registry_add(enum process_registry registry, const char *name, process_any_function *function)
 {
         int r;
 
@@ -72,19 +73,29 @@ int skep_process_register(const char *name, skep_process_function *function)
         if (strlen(name) > SKEP_NAME_MAX)
                 return -ENAMETOOLONG;
         process_lock();
-        r = entry_add(name, function);
+        r = entry_add(registry, name, function);
         process_unlock();
         return r;
 }
 
-skep_process_function *process_function_find(const char *name)
+process_any_function *process_registry_find(enum process_registry registry, const char *name)
 {
         struct function_entry *entry;
 
         process_lock();
-        entry = entry_find(name);
+        entry = entry_find(registry, name);
         process_unlock();
         return entry ? entry->function : NULL;
+}
+
+int skep_process_register(const char *name, skep_process_function *function)
+{
+        return process_registry_add(PROCESS_FUNCTIONS, name, (process_any_function *)function);
+}
+
+skep_process_function *process_function_find(const char *name)
+{
+        return (skep_process_function *)process_registry_find(PROCESS_FUNCTIONS, name);
 }
 
 /* --- who am I ----------------------------------------------------------------------------------------------------- */

@@ -35,7 +35,13 @@ struct process_letter {
 void process_lock(void);
 void process_unlock(void);
 
-/* The function registered under that name; NULL: none. */
+/* Functions known by name, those of processes and those of pools; to be cast to what they are. */
+enum process_registry { PROCESS_FUNCTIONS, POOL_FUNCTIONS };
+typedef void process_any_function(void);
+/* @return 0; -EEXIST; -EINVAL; -ENAMETOOLONG; -ENOMEM */
+int process_registry_add(enum process_registry registry, const char *name, process_any_function *function);
+/* NULL: none */
+process_any_function *process_registry_find(enum process_registry registry, const char *name);
 skep_process_function *process_function_find(const char *name);
 
 /* Become the child of the letter: its name, its parent, its promise to die. */

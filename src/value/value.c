@@ -55,21 +55,17 @@ static bool is_sound(const struct shm_value *shared, uint64_t bytes)
         return shared->count && shared->item_bytes && (!shared->element || shared->item_bytes == skep_element_bytes(shared->element));
 }
 
-/* @param taken  ended on failure */
-static int value_complete(struct object *taken, skep_value **ret_value)
+static int value_complete(struct object *taken)
 {
         skep_value *value = (skep_value *)taken;
         struct shm_value *shared = taken->shared;
-        if (!is_sound(shared, taken->shared_bytes)) {
-                object_unref(taken);
+        if (!is_sound(shared, taken->shared_bytes))
                 return -EBADMSG;
-        }
         value->shared = shared;
         value->data = (uint8_t *)(shared + 1);
         value->count = shared->count;
         value->element = shared->element;
         value->item_bytes = shared->element ? (uint32_t)shared->item_bytes : 0;
-        *ret_value = value;
         return 0;
 }
 
@@ -89,33 +85,12 @@ int skep_value_create(skep_hive *hive, const struct skep_value_options *given, s
         if (__builtin_mul_overflow(options.count, options.item_bytes, &bytes) || bytes > INT64_MAX - sizeof(struct shm_value))
                 return -EOVERFLOW;
         result = object_create(hive, BLOCK_VALUE, options.name, sizeof(struct shm_value) + bytes, value_format, &options, &object);
-        return result < 0 ? result : value_complete(object, ret_value);
+        if (result == 0)
+                *ret_value = (skep_value *)object;
+        return result;
 }
 
-int skep_value_open(skep_hive *hive, const char *name, skep_value **ret_value)
-{
-        struct object *object;
-        int result = object_open(hive, BLOCK_VALUE, name, &object);
-        return result < 0 ? result : value_complete(object, ret_value);
-}
-
-int skep_value_attach(skep_hive *hive, skep_block reference, skep_value **ret_value)
-{
-        struct object *object;
-        int result = object_attach(hive, BLOCK_VALUE, reference, &object);
-        return result < 0 ? result : value_complete(object, ret_value);
-}
-
-skep_block skep_value_reference(const skep_value *value)
-{
-        return value->base.reference;
-}
-
-skep_value *skep_value_unref(skep_value *value)
-{
-        object_unref(value ? &value->base : NULL);
-        return NULL;
-}
+OBJECT_FUNCTIONS(value, BLOCK_VALUE)
 
 void *skep_value_data(const skep_value *value)
 {
@@ -410,6 +385,7 @@ static const struct kind value_kind = {
         .name = "value",
         .shared_bytes = sizeof(struct shm_value),
         .handle_bytes = sizeof(struct skep_value),
+        .complete = value_complete,
         .verify = value_verify,
         .inspect = value_inspect,
 };

@@ -68,13 +68,13 @@ static void is_kept(void)
 
 static void write_text(void)
 {
-        const struct skep_item item = {.type = SKEP_ITEM_TEXT, .data = "the new value", .bytes = 13};
+        const struct skep_shareable_item item = {.type = SKEP_SHAREABLE_TEXT, .data = "the new value", .bytes = 13};
         must(skep_shareable_list_set(list, 1, &item, skep_forever()) == 0);
 }
 
 static void write_number(void)
 {
-        const struct skep_item item = {.type = SKEP_ITEM_INT, .integer = 13};
+        const struct skep_shareable_item item = {.type = SKEP_SHAREABLE_INT, .integer = 13};
         must(skep_shareable_list_set(list, 1, &item, skep_forever()) == 0);
 }
 
@@ -104,18 +104,18 @@ static bool run_and_die(int n)
 static void check_list(bool finished)
 {
         char buffer[32];
-        struct skep_item got;
+        struct skep_shareable_item got;
         ck_assert_int_eq(skep_shareable_list_get(list, 1, buffer, sizeof buffer, &got, skep_forever()), 0);
         bool number = operations[which].run == write_number, text = operations[which].run == write_text;
-        bool old = got.type == SKEP_ITEM_TEXT && got.bytes == 10 && !memcmp(buffer, "old value\0", 10);
-        bool new = number ? got.type == SKEP_ITEM_INT && got.integer == 13 : text && got.bytes == 13 && !memcmp(buffer, "the new value", 13);
+        bool old = got.type == SKEP_SHAREABLE_TEXT && got.bytes == 10 && !memcmp(buffer, "old value\0", 10);
+        bool new = number ? got.type == SKEP_SHAREABLE_INT && got.integer == 13 : text && got.bytes == 13 && !memcmp(buffer, "the new value", 13);
         ck_assert_msg(old || new, "neither old nor new");
         ck_assert(!finished || !(number || text) || new);
-        const struct skep_item other = {.type = SKEP_ITEM_BOOL, .integer = 1};
+        const struct skep_shareable_item other = {.type = SKEP_SHAREABLE_BOOL, .integer = 1};
         for (uint64_t i = 0; i < 2; i++) {
                 ck_assert_int_eq(skep_shareable_list_set(list, i, &other, skep_forever()), 0);
                 ck_assert_int_eq(skep_shareable_list_get(list, i, buffer, sizeof buffer, &got, skep_forever()), 0);
-                ck_assert(got.type == SKEP_ITEM_BOOL && got.integer == 1);
+                ck_assert(got.type == SKEP_SHAREABLE_BOOL && got.integer == 1);
         }
 }
 
@@ -129,7 +129,7 @@ START_TEST(death_at_any_point_leaves_no_name_and_no_half_value)
         snprintf(name, sizeof name, "skep-point-%d", (int)getpid());
         snprintf(path, sizeof path, "/dev/shm/%s", name);
         for (int n = 1; !finished; n++) {
-                const struct skep_item items[] = {{.type = SKEP_ITEM_NONE}, {.type = SKEP_ITEM_TEXT, .data = "old value", .bytes = 10}};
+                const struct skep_shareable_item items[] = {{.type = SKEP_SHAREABLE_NONE}, {.type = SKEP_SHAREABLE_TEXT, .data = "old value", .bytes = 10}};
                 ck_assert_int_eq(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 4u << 20, .member_max = 8, .agent_max = 16), &hive), 0);
                 ck_assert_int_eq(skep_shareable_list_create(hive, SKEP_SHAREABLE_LIST_OPTIONS(.items = items, .count = 2), &list), 0);
                 finished = run_and_die(n);

@@ -183,10 +183,11 @@ static bool is_of_sync(const char *name)
                                                               "lock.waits", "once.", "rwlock.", "semaphore.", "value.", NULL});
 }
 
-/* ... and channel_point_test.c, memory_point_test.c, in those. */
+/* ... and channel_point_test.c, memory_point_test.c, dict_point_test.c, pool_point_test.c, in those. */
 static bool is_of_another_world(const char *name)
 {
-        return is_of_sync(name) || begins_with_one_of(name, (const char *const[]){"channel.", "queue.orphaned", "list.", "memory.", NULL});
+        return is_of_sync(name) || begins_with_one_of(name, (const char *const[]){"channel.", "queue.orphaned", "list.", "memory.", "dict.", "cell.", "item.",
+                                                                                  "store.", "job.", "pool.", NULL});
 }
 
 START_TEST(every_probe_was_passed_by_some_operation)

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -150,18 +151,51 @@ static struct timespec *time_left(int64_t deadline_ns, struct timespec *left)
         return left;
 }
 
-int os_process_poll(int fd, int64_t deadline_ns)
+int os_process_poll_any(const int *fds, size_t count, int64_t deadline_ns)
 {
-        struct pollfd watched = { .fd = fd, .events = POLLIN };
+        struct pollfd watched[OS_POLL_MAX];
         struct timespec left;
         int r;
 
+        if (count > OS_POLL_MAX)
+                return -EINVAL;
+        for (size_t i = 0; i < count; i++)
+                watched[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
         do
-                r = ppoll(&watched, 1, time_left(deadline_ns, &left), NULL);
+                r = ppoll(watched, count, time_left(deadline_ns, &left), NULL);
         while (r < 0 && errno == EINTR);
         if (r < 0)
                 return -errno;
         return r ? 0 : -ETIMEDOUT;
+}
+
+int os_process_poll(int fd, int64_t deadline_ns)
+{
+        return os_process_poll_any(&fd, 1, deadline_ns);
+}
+
+void os_process_take_signals(void)
+{
+        sigset_t none;
+
+        (void)signal(SIGTERM, SIG_DFL);
+        (void)sigemptyset(&none);
+        (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
+}
+
+int os_process_pin(uint32_t index)
+{
+        cpu_set_t allowed, one;
+        int cpu = 0;
+
+        if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+                return -errno;
+        index %= (uint32_t)CPU_COUNT(&allowed);
+        while (!CPU_ISSET((size_t)cpu, &allowed) || index--)
+                cpu++;
+        CPU_ZERO(&one);
+        CPU_SET((size_t)cpu, &one);
+        return sched_setaffinity(0, sizeof(one), &one) < 0 ? -errno : 0;
 }
 
 static int collect(idtype_t type, id_t id, siginfo_t *info)
