@@ -620,7 +620,7 @@ def _told(error):
         try:
             pickle.loads(bytes(wire.dumps(wrapped)))  # some cannot be made again: arguments of __init__ that are not in args
         except Exception:
-            return '#TRACEBACK', ''.join(traceback.format_exception(error))
+            return '#TRACEBACK', ''.join(traceback.format_exception(type(error), error, error.__traceback__))
     return '#ERROR', wrapped
 
 
