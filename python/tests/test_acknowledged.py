@@ -240,12 +240,13 @@ def test_kills_in_the_middle_of_anything(capsys):
     """Workers die at random; each object is acknowledged once, and every one is."""
     context = skep.get_context('fork')
     queue, done = context.Queue(acknowledge=True), context.Queue()
-    count, workers, kills = 3000, [], 0
-    for number in range(count):
-        queue.put(number)
+    count, workers, kills = 0, [], 0
     end = time.monotonic() + 60
     seen = set()
-    while (len(seen) < count or not queue.empty()) and time.monotonic() < end:
+    while (kills < 20 or len(seen) < count or not queue.empty()) and time.monotonic() < end:
+        for number in range(count, count + 200) if kills < 20 else ():
+            queue.put(number)
+            count += 1
         workers = [worker for worker in workers if worker.is_alive()]
         while len(workers) < 2:
             workers.append(context.Process(target=acknowledge_all, args=(queue, done), daemon=True))
@@ -254,14 +255,14 @@ def test_kills_in_the_middle_of_anything(capsys):
             seen.update(done.get_many(1000, True, 0.02))
         except Empty:
             pass
-        if kills < 50:
+        if kills < 20:
             workers[kills % 2].kill()
             kills += 1
         skep.default_hive().reap()
     for worker in workers:
         worker.kill()
         worker.join()
-    assert seen == set(range(count)) and queue.empty() and kills > 5
+    assert seen == set(range(count)) and queue.empty() and kills == 20
 
 
 def acknowledge_all(queue, done):
