@@ -172,6 +172,8 @@ def run_class(name):
         def fail(self, test, error):
             self.outcome = "failed"
             print(self._exc_info_to_string(error, test), file=sys.stderr, flush=True)
+            if not isinstance(test, unittest.TestCase):  # setUpClass and its like
+                print(json.dumps({"test": test.id(), "outcome": self.outcome}), flush=True)
 
         addError = addFailure = fail
 
@@ -211,8 +213,9 @@ def build_for(python, folder):
         return f"{include} has no Python.h to compile the extension with"
     package = Path(folder, "skep")
     package.mkdir()
-    for path in (ROOT / "python/skep").glob("*.py"):
-        (package / path.name).symlink_to(path)
+    for path in (ROOT / "python/skep").iterdir():
+        if path.suffix == ".py" or path.is_dir() and path.name != "__pycache__":
+            (package / path.name).symlink_to(path)
     compiled = subprocess.run(["cc", "-shared", "-O1", "-fPIC", "-std=gnu11", "-D_GNU_SOURCE", "-pthread", f"-I{ROOT}/include", f"-I{include}",
                                *map(str, (ROOT / "python/ext").glob("*.c")), "-o", f"{package}/_core{suffix}", f"-L{BUILD}/lib", "-lskep",
                                f"-Wl,-rpath,{BUILD}/lib"], capture_output=True, text=True)
