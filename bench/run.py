@@ -112,6 +112,12 @@ TARGETS = [
     ("Python process start + join", "spawn", "times", 1.0, "multiprocessing"),
     ("Python manager call", "on this machine", "share", 2, "multiprocessing.managers"),
     ("Python manager call", "TCP", "share", 2, "multiprocessing.managers"),
+    ("Python Manager()", "dict get", "share", 50, "multiprocessing.Manager"),
+    ("Python Manager()", "dict set", "share", 50, "multiprocessing.Manager"),
+    ("Python Manager()", "list append", "share", 50, "multiprocessing.Manager"),
+    ("Python Manager()", "Value get", "share", 50, "multiprocessing.Manager"),
+    ("Python Manager()", "Queue put + get", "share", 20, "multiprocessing.Manager"),
+    ("Python Manager()", "with Lock", "share", 20, "multiprocessing.Manager"),
     ("Python program put -> read", "only the import changed", "faster", 20, "multiprocessing"),
     ("Python program put -> read", "with the allocator", "faster", 1000, "multiprocessing"),
 ]

@@ -14,9 +14,11 @@ from .dicts import Dict as Dict, Namespace as Namespace
 from .executor import ProcessPoolExecutor as ProcessPoolExecutor
 from .hive import Hive as Hive, default_hive as default_hive
 from .lists import List as List
+from .managers.local import HiveManager
 from .sharedctypes import Array as Array, RawArray as RawArray, RawValue as RawValue, Value as Value
 
 @overload
+def Manager() -> HiveManager: ...
 def Queue(maxsize: int = 0) -> queues.Queue[Any]: ...
 @overload
 def Queue(maxsize: int = 0, *, acknowledge: Literal[True], deliveries: int = 0) -> deliveries.AcknowledgedQueue: ...

@@ -12,17 +12,23 @@ import pytest
 
 import skep
 from skep import managers
-from skep.managers.local import HiveManager
 
 
 @pytest.fixture
 def manager(context):
-    with HiveManager(ctx=context) as manager:
+    with context.Manager() as manager:
         yield manager
 
 
 def use_all(objects, told):
     """In a child: each of them once."""
+    objects['dict']['two'] = 2
+    objects['dict'].add('one', 10)
+    objects['list'].append(4)
+    objects['list'].reverse()
+    objects['Namespace'].x += 1
+    objects['Namespace'].y = [1, 2]
+    objects['Value'].value = objects['Value'].value.upper()
     objects['Lock'].acquire()
     objects['Lock'].release()
     with objects['RLock'], objects['RLock']:
@@ -43,7 +49,8 @@ def use_all(objects, told):
 def make_all(manager):
     return {'Lock': manager.Lock(), 'RLock': manager.RLock(), 'Semaphore': manager.Semaphore(2), 'BoundedSemaphore': manager.BoundedSemaphore(1),
             'Condition': manager.Condition(), 'Event': manager.Event(), 'Barrier': manager.Barrier(2), 'Queue': manager.Queue(),
-            'JoinableQueue': manager.JoinableQueue(3), 'Array': manager.Array('i', [1, 2, 3])}
+            'dict': manager.dict({'one': 1}, nested=manager.list()), 'list': manager.list([1, 2, 3]), 'Namespace': manager.Namespace(x=1),
+            'Value': manager.Value('i', 'any object'), 'JoinableQueue': manager.JoinableQueue(3), 'Array': manager.Array('i', [1, 2, 3])}
 
 
 def test_a_child_uses_every_kind(manager, context):
@@ -59,12 +66,15 @@ def test_a_child_uses_every_kind(manager, context):
     assert process.exitcode == 0
     assert objects['Queue'].get(timeout=10) == 'from the child'
     assert objects['Array'][:] == array.array('i', [-1, 7, 8])
+    assert objects['dict'].copy().keys() == {'one', 'nested', 'two'} and objects['dict']['one'] == 11
+    assert objects['list'][:] == [4, 3, 2, 1] == objects['list']._getvalue()
+    assert (objects['Namespace'].x, objects['Namespace'].y, objects['Value'].value) == (2, [1, 2], 'ANY OBJECT')
     assert objects['Semaphore'].acquire(False) and not objects['Semaphore'].acquire(False)
 
 
 def test_there_is_no_server_process():
     before = len(skep.active_children())
-    with HiveManager() as manager:
+    with skep.Manager() as manager:
         make_all(manager)
         assert len(skep.active_children()) == before and manager._process is None
 
@@ -80,7 +90,7 @@ def test_what_has_to_run_somewhere_has_a_server(manager):
 
 
 def test_the_exceptions_are_those_of_threading_and_queue():
-    with HiveManager() as manager:
+    with skep.Manager() as manager:
         for lock in manager.Lock(), manager.RLock():
             with pytest.raises(RuntimeError):
                 lock.release()
@@ -113,9 +123,10 @@ def test_the_exceptions_are_those_of_threading_and_queue():
 
 
 def test_what_proxies_have():
-    with HiveManager() as manager:
+    with skep.Manager() as manager:
         objects = make_all(manager)
         types = {'Condition': managers.ConditionProxy, 'Event': managers.EventProxy, 'Barrier': managers.BarrierProxy, 'Array': managers.ArrayProxy,
+                 'dict': managers.DictProxy, 'list': managers.ListProxy, 'Namespace': managers.NamespaceProxy, 'Value': managers.ValueProxy,
                  'Queue': managers.BaseProxy, 'JoinableQueue': managers.BaseProxy}
         for typeid, made in objects.items():
             proxy = types.get(typeid, managers.AcquirerProxy)
@@ -127,7 +138,7 @@ def test_what_proxies_have():
                 made._callmethod('no_such_method')
             with pytest.raises(managers.RemoteError):
                 made._callmethod('__init__')
-            if typeid != 'Array':
+            if typeid not in ('Array', 'dict', 'list', 'Namespace', 'Value'):
                 with pytest.raises(TypeError):
                     made._getvalue()
         assert objects['Queue']._callmethod('put', (1,), {'block': False}) is None
@@ -136,10 +147,63 @@ def test_what_proxies_have():
         assert objects['Array']._getvalue() == objects['Array']._callmethod('#GETVALUE') == array.array('i', [1, 2, 3])
         assert copy.deepcopy(objects['Array']) == array.array('i', [1, 2, 3])
         assert str(objects['Array']) == "array('i', [1, 2, 3])" and len(objects['Array']) == 3 and list(objects['Array']) == [1, 2, 3]
+        assert str(objects['list']) == '[1, 2, 3]' and copy.deepcopy(objects['list']) == [1, 2, 3] and type(objects['list'][1:]) is list
+        assert str(manager.dict(a=1)) == "{'a': 1}" and manager.dict(a=1)._getvalue() == {'a': 1}
+        assert str(objects['Namespace']) == 'Namespace(x=1)' and objects['Namespace']._getvalue().x == 1
+        assert str(objects['Value']) == "Value('i', 'any object')" and objects['Value']._getvalue().get() == 'any object'
+        assert objects['dict']._callmethod('__len__') == 2 and objects['list']._callmethod('__getitem__', (0,)) == 1
+        assert objects['Namespace']._callmethod('__getattribute__', ('x',)) == 1
+        with pytest.raises(AttributeError):
+            objects['Namespace'].nothing
+        with pytest.raises(KeyError):
+            objects['dict']['nothing']
+        with pytest.raises(IndexError):
+            objects['list'][9]
+
+
+def test_containers_hold_one_another():
+    with skep.Manager() as manager:
+        outer, inner = manager.dict(), manager.list([1])
+        outer['list'], outer['queue'], outer['lock'] = inner, manager.Queue(), manager.Lock()
+        outer['list'].append(2)
+        assert inner[:] == [1, 2] and type(outer['list']) is type(inner) and outer['list'] is inner
+        outer['queue'].put(5)
+        assert outer['queue'].get() == 5
+        with outer['lock']:
+            assert not outer['lock'].acquire(False)
+        outer['plain'] = [1]
+        outer['plain'].append(2)
+        assert outer['plain'] == [1]  # a copy, as in multiprocessing
+        del inner
+        gc.collect()
+        assert outer['list'][:] == [1, 2]
+
+
+def add_many(counts, value, space, count):
+    for _ in range(count):
+        counts.add('n', 1)
+        value.add(1)
+        with space.lock:
+            space.n += 1
+
+
+def test_what_multiprocessing_cannot():
+    with skep.Manager() as manager:
+        counts, value, space = manager.dict(n=0), manager.Value('i', 0), manager.Namespace(n=0, lock=manager.Lock())
+        processes = [skep.Process(target=add_many, args=(counts, value, space, 500)) for _ in range(4)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        assert counts['n'] == value.value == space.n == 2000
+        assert value.compare_and_set(2000, 'done') and not value.compare_and_set(2000, 'again') and value.get() == 'done'
+        assert counts.compare_and_set('n', 2000, 0)
+        threading.Timer(0.2, counts.__setitem__, ('later', 1)).start()
+        assert counts.wait_for('later') == 1
 
 
 def test_they_go_through_queues_and_into_one_another():
-    with HiveManager() as manager:
+    with skep.Manager() as manager:
         through = manager.Queue()
         objects = make_all(manager)
         through.put(objects)
@@ -152,7 +216,7 @@ def test_they_go_through_queues_and_into_one_another():
 
 
 def test_its_life():
-    manager = HiveManager()
+    manager = skep.Manager()
     with pytest.raises(skep.ProcessError):
         manager.start()
     with pytest.raises(skep.ProcessError):
@@ -184,7 +248,7 @@ def acquire_and_die(lock):
 
 
 def test_a_lock_of_a_killed_process_goes_to_the_next():
-    with HiveManager() as manager:
+    with skep.Manager() as manager:
         lock = manager.Lock()
         process = skep.Process(target=acquire_and_die, args=(lock,))
         process.start()
@@ -194,7 +258,7 @@ def test_a_lock_of_a_killed_process_goes_to_the_next():
 
 
 def test_a_condition_with_a_lock_of_the_manager():
-    with HiveManager() as manager:
+    with skep.Manager() as manager:
         lock = manager.Lock()
         condition = manager.Condition(lock)
         done = []

@@ -11,15 +11,17 @@ the signatures and exceptions of the types of `threading` and `queue` that stand
 Pools, and types that were registered with SyncManager, have to run somewhere: for the first of them a server process is started.
 """
 import array
+import multiprocessing.managers as _standard
 import threading
 import weakref
 
 from multiprocessing import ProcessError
 from multiprocessing.managers import RemoteError, State
 
-from .. import queues, sharedctypes, synchronize
+from .. import dicts, lists, queues, sharedctypes, synchronize
 from .base import SyncManager
-from .proxy import AcquirerProxy, ArrayProxy, BarrierProxy, BaseProxy, ConditionProxy, EventProxy
+from .proxy import (AcquirerProxy, ArrayProxy, BarrierProxy, BaseProxy, ConditionProxy, DictProxy, EventProxy, ListProxy, NamespaceProxy,
+                    ValueProxy)
 
 __all__ = ['HiveManager']
 
@@ -185,7 +187,7 @@ class Array(Managed, ArrayProxy):
         self._typecode, self._shared, self._items = typecode, shared, shared.get_obj()
 
     def __reduce__(self):
-        return _attach_array, (self._typecode, self._shared)
+        return _attach_value, (type(self), self._typecode, self._shared)
 
     def __len__(self):
         return len(self._items)
@@ -208,9 +210,90 @@ class Array(Managed, ArrayProxy):
         return repr(self[:])
 
 
-def _attach_array(typecode, shared):
-    made = Array.__new__(Array)
-    made._attach(typecode, shared)
+# --- containers -------------------------------------------------------------------------------------------------------------
+
+class Dict(Managed, dicts.Dict, DictProxy):
+    """A dict between processes.  What multiprocessing's cannot: add(), compare_and_set(), set_if(), wait_for() (skep.dicts)."""
+
+    _typeid = 'dict'
+
+    def _getvalue(self):
+        return self.copy()
+
+    def __str__(self):
+        return str(self.copy())
+
+
+class List(Managed, lists.List, ListProxy):
+    """A list between processes.  What multiprocessing's cannot: add(), compare_and_set(), wait() (skep.lists)."""
+
+    _typeid = 'list'
+
+    def _getvalue(self):
+        return self.copy()
+
+    def __str__(self):
+        return str(self.copy())
+
+
+class Namespace(Managed, dicts.Namespace, NamespaceProxy):
+    """Attributes that all processes see."""
+
+    _typeid = 'Namespace'
+
+    def _getvalue(self):
+        return _standard.Namespace(**self._copy())
+
+    def __str__(self):
+        return str(self._getvalue())
+
+
+class Value(Managed, ValueProxy):
+    """One object, of any type: value, get(), set(value).
+
+    What multiprocessing's cannot: add(number), which loses nothing, compare_and_set(old, new).
+    """
+
+    _typeid = 'Value'
+
+    def __init__(self, typecode, value, lock=True):
+        self._attach(typecode, dicts.Dict())
+        self._cell[0] = value
+
+    def _attach(self, typecode, cell):
+        self._typecode, self._cell = typecode, cell
+
+    def __reduce__(self):
+        return _attach_value, (type(self), self._typecode, self._cell)
+
+    def get(self):
+        """What it is now."""
+        return self._cell[0]
+
+    def set(self, value):
+        """Make it something else."""
+        self._cell[0] = value
+
+    value = property(get, set)
+
+    def add(self, number):
+        """Add in one step; the sum."""
+        return self._cell.add(0, number)
+
+    def compare_and_set(self, old, new):
+        """Set it to new if it is old, in one step; whether it was."""
+        return self._cell.compare_and_set(0, old, new)
+
+    def _getvalue(self):
+        return _standard.Value(self._typecode, self.get())
+
+    def __str__(self):
+        return repr(self._getvalue())
+
+
+def _attach_value(cls, typecode, cell):
+    made = cls.__new__(cls)
+    made._attach(typecode, cell)
     return made
 
 
@@ -277,6 +360,22 @@ class HiveManager(SyncManager):
     def Array(self, typecode, sequence, lock=True):
         """An array of numbers."""
         return self._made(Array, typecode, sequence)
+
+    def dict(self, *args, **kwds):
+        """A dict."""
+        return self._made(Dict, *args, **kwds)
+
+    def list(self, sequence=()):
+        """A list."""
+        return self._made(List, sequence)
+
+    def Namespace(self, /, **attributes):
+        """A namespace."""
+        return self._made(Namespace, **attributes)
+
+    def Value(self, typecode, value, lock=True):
+        """A value; the typecode says nothing."""
+        return self._made(Value, typecode, value)
 
     # --- what needs a server ------------------------------------------------------------------------------------------------
 
