@@ -39,9 +39,11 @@ bench: build ## measure; writes build/bench.json
 conformance: build ## CPython's own tests of multiprocessing; PYTHONS= more interpreters, CONFORMANCE_FLAGS="--only REGEX" some classes
 	@SKEP_BUILD=build $(PYTHON) tools/conformance.py $(CONFORMANCE_FLAGS) $(PYTHON) $(PYTHONS); status=$$?; [ $$status = 0 ] || [ $$status = 77 ]
 
-soak: build ## random kill -9 for SOAK_SECONDS (60), each of four tests
+soak: build ## random kill -9 for SOAK_SECONDS (60), each of six tests
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/soak_test
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/sync_soak_test
+	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/list_soak_test
+	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) CK_DEFAULT_TIMEOUT=$$(($(SOAK_SECONDS) + 120)) SKEP_BUILD=build build/tests/dict_soak_test
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) SKEP_BUILD=build build/tests/pool_soak_test
 	@SKEP_SOAK_SECONDS=$(SOAK_SECONDS) PYTHONPATH=build/python $(PYTHON) -m pytest -q -s -k soak python/tests/test_pool.py
 

@@ -58,7 +58,7 @@ setup(
     options={"build": {"build_base": "build-python"}},  # build/ is CMake's
     package_dir={"": "python"},
     packages=find_packages("python", include=["skep", "skep.*"]),
-    package_data={"skep": ["*.pyi", "py.typed"]},
+    package_data={"skep": ["*.pyi", "managers/*.pyi", "py.typed"]},
     ext_modules=[
         Extension(
             "skep._core",

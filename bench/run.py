@@ -15,8 +15,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SKEP_BUILD", "build")).resolve()
 SECONDS_MAX = 120  # of one program
-C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "hive", "pool", "remote"]
-PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_sync", "python_start", "python_pool", "python_table"]
+C_PROGRAMS = ["queue", "array", "heap", "lock", "sync", "value", "dict", "hive", "pool", "remote"]
+PYTHON_PROGRAMS = ["python_queue", "python_pipe", "python_array", "python_list", "python_containers", "python_sync", "python_start", "python_pool",
+                   "python_table", "python_manager"]
 
 # (name, words of the parameters, kind, figure, peer): how the figures are judged.
 #   max, min      skep's median is at most / at least the figure
@@ -53,6 +54,9 @@ TARGETS = [
     ("remote dict get", "", "times", 1.3, "bare TLS echo"),
     ("remote puts, pipelined", "", "min", 100, None),
     ("remote put of an array", "48 MiB", "share", 0.7, "bare TLS"),
+    ("dict get", "", "max", 120, "LMDB"),
+    ("dict set", "", "max", 300, "LMDB, a transaction each"),
+    ("dict get beside a writer", "", "share", 0.7, "undisturbed"),
     ("attach", "", "max", 100, "bare mmap"),
     ("fork", "1000 arrays", "more", 1000, "plain fork"),
     ("pool primes", "2000 tasks", "faster", 1.95, "one process"),
@@ -89,6 +93,11 @@ TARGETS = [
     ("Python pool start and end", "spawn", "times", 1, "multiprocessing.Pool"),
     ("Python ShareableList get", "", "faster", 5, "multiprocessing.ShareableList"),
     ("Python ShareableList set", "", "faster", 5, "multiprocessing.ShareableList"),
+    ("Python dict get", "", "faster", 50, "multiprocessing.Manager"),
+    ("Python dict set", "", "faster", 50, "multiprocessing.Manager"),
+    ("Python list append", "", "faster", 50, "multiprocessing.Manager"),
+    ("Python list get", "", "faster", 50, "multiprocessing.Manager"),
+    ("Python list set", "", "faster", 50, "multiprocessing.Manager"),
     ("Python pipe round trip", "awake", "faster", 5, "multiprocessing.Pipe"),
     ("Python pipe round trip", "asleep", "times", 0.7, "multiprocessing.Pipe"),
     ("Python pipe there, short reply", "1 MiB bytes", "faster", 3, "multiprocessing.Pipe"),
@@ -104,6 +113,14 @@ TARGETS = [
     ("Python import", "", "times", 1.3, "multiprocessing"),
     ("Python process start + join", "fork", "times", 1.0, "multiprocessing"),
     ("Python process start + join", "spawn", "times", 1.0, "multiprocessing"),
+    ("Python manager call", "on this machine", "share", 2, "multiprocessing.managers"),
+    ("Python manager call", "TCP", "share", 2, "multiprocessing.managers"),
+    ("Python Manager()", "dict get", "share", 50, "multiprocessing.Manager"),
+    ("Python Manager()", "dict set", "share", 50, "multiprocessing.Manager"),
+    ("Python Manager()", "list append", "share", 50, "multiprocessing.Manager"),
+    ("Python Manager()", "Value get", "share", 50, "multiprocessing.Manager"),
+    ("Python Manager()", "Queue put + get", "share", 20, "multiprocessing.Manager"),
+    ("Python Manager()", "with Lock", "share", 20, "multiprocessing.Manager"),
     ("Python program put -> read", "only the import changed", "faster", 20, "multiprocessing"),
     ("Python program put -> read", "with the allocator", "faster", 1000, "multiprocessing"),
 ]

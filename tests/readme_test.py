@@ -33,7 +33,8 @@ with tempfile.TemporaryDirectory() as folder:
     library = BUILD / "lib"
     for text, wanted in zip(programs("c"), ("hello\n", "998001\n"), strict=True):
         source.write_text(text)
-        output_of(os.environ.get("CC", "cc"), "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", source, f"-L{library}", "-lskep", "-o", binary)
+        output_of(os.environ.get("CC", "cc"), "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", source, f"-L{library}", "-lskep", "-o",
+                  binary)
         expect("C", output_of(binary, LD_LIBRARY_PATH=str(library)), wanted)
     script.write_text(programs("python")[0])
     expect("Python", output_of(sys.executable, script, PYTHONPATH=str(BUILD / "python")), "(3, 2048, 2048) 1.0\n")

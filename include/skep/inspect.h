@@ -17,7 +17,8 @@ struct skep_object_info {
         char name[SKEP_NAME_MAX + 1];  /* empty: anonymous */
         uint64_t bytes;                /* of its block */
         uint64_t value;                /* queue, channel end: messages; rlock: depth; semaphore: units; event, once: 0 or 1;
-                                          barrier: parties that wait; rwlock: readers; value: elements; list: items */
+                                          barrier: parties that wait; rwlock: readers; value: elements; list: items; dict, namespace: keys;
+                                          pool: workers; job: tasks */
         int64_t owner_pid;             /* who holds it (of a rwlock: the writer); 0 nobody */
         int64_t owner_thread;          /* kernel's thread id */
         int64_t held_ns;               /* for so long a waiter has seen that owner; 0 unknown: nobody has waited for it */

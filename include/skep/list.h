@@ -192,7 +192,7 @@ typedef int skep_list_compare(const struct skep_item *left, const struct skep_it
 
 /**
  * Sort; items that compare equal keep their order.
- * @param compare  called without any lock; again from the start if the list has changed meanwhile
+ * @param compare  called without any lock; again from the start if the list has changed meanwhile: one that never rests is not sorted
  * @return 0
  */
 SKEP_API SKEP_NODISCARD int skep_list_sort(skep_list *list, skep_list_compare *compare, void *context);

@@ -83,6 +83,7 @@ struct skep_pool_options {
 /**
  * Start the workers.  They are children of a thread of the pool: with fork they are copies of this process as it is now, and
  * later of what it is then, when one is replaced; in a process of several threads what they call must bear that, or spawn.
+ * In a worker SIGTERM has its default effect, and no signal is blocked.
  * @param options   borrowed, or NULL for the defaults
  * @param ret_pool  gives the handle; end with skep_pool_unref()
  * @return 0; -EINVAL; -E2BIG; -ENAMETOOLONG; -EAGAIN process limit; -ENOENT program; -ENOSPC; -EUSERS; -ENOMEM; -EMFILE

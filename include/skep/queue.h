@@ -239,6 +239,8 @@ SKEP_API uint64_t skep_queue_capacity(const skep_queue *queue);
 SKEP_API int skep_queue_is_empty(const skep_queue *queue);
 SKEP_API int skep_queue_is_full(const skep_queue *queue);
 SKEP_API int skep_queue_is_closed(const skep_queue *queue);
+/** Was it made with SKEP_QUEUE_ACKNOWLEDGE? */
+SKEP_API int skep_queue_acknowledges(const skep_queue *queue);
 
 /**
  * A descriptor for poll, select or epoll that is readable while the queue has messages or is closed.  Made when first

@@ -83,6 +83,10 @@ static PyObject *deliver(PyTypeObject *type, PyObject *queue_object, const struc
                 PyErr_Format(PyExc_ValueError, "Queue %R is closed", queue_object);
                 return NULL;
         }
+        if (!skep_queue_acknowledges(context.queue)) {
+                PyErr_SetString(PyExc_ValueError, "nothing is acknowledged in this queue: it was not made with acknowledge=True");
+                return NULL;
+        }
         self = type->tp_alloc(type, 0);
         if (!self)
                 return NULL;
@@ -240,8 +244,18 @@ static PyGetSetDef delivery_getset[] = {
 PyDoc_STRVAR(delivery_doc, "An object that was taken and is to be acknowledged: by acknowledge(), or at the end of a `with`, which rejects it on\n"
                            "an exception.  It goes back by itself when this process ends, or when nobody refers to the Delivery any more.");
 
+/* Not by a flag, which Python 3.9 does not have. */
+static PyObject *delivery_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+        (void)args;
+        (void)kwargs;
+        PyErr_Format(PyExc_TypeError, "%s is made by take()", type->tp_name);
+        return NULL;
+}
+
 static PyType_Slot delivery_slots[] = {
         {Py_tp_doc, (void *)delivery_doc},
+        {Py_tp_new, (void *)delivery_new},
         {Py_tp_dealloc, (void *)delivery_dealloc},
         {Py_tp_traverse, (void *)delivery_traverse},
         {Py_tp_clear, (void *)delivery_clear},
@@ -253,6 +267,6 @@ static PyType_Slot delivery_slots[] = {
 PyType_Spec delivery_spec = {
         .name = "skep._core.Delivery",
         .basicsize = sizeof(struct delivery_object),
-        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
         .slots = delivery_slots,
 };

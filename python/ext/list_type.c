@@ -283,11 +283,17 @@ static PyObject *list_count(PyObject *self, PyObject *object)
 PyDoc_STRVAR(index_doc, "index(value, start=0, stop=sys.maxsize)\n--\n\nWhere the first item stands that is equal to it.  ValueError: there is none.");
 static PyObject *list_index(PyObject *self, PyObject *args)
 {
+        PyObject *object, *from = NULL, *to = NULL;
         Py_ssize_t start = 0, stop = PY_SSIZE_T_MAX, found;
         uint64_t index, version;
-        PyObject *object;
 
-        if (!PyArg_ParseTuple(args, "O|nn:index", &object, &start, &stop))
+        if (!PyArg_ParseTuple(args, "O|OO:index", &object, &from, &to))
+                return NULL;
+        if (from)
+                start = PyNumber_AsSsize_t(from, NULL); /* what is too large becomes the largest */
+        if (to && !PyErr_Occurred())
+                stop = PyNumber_AsSsize_t(to, NULL);
+        if (PyErr_Occurred())
                 return NULL;
         found = find(self, object, start, stop, 1, &index, &version);
         if (found == 0)
@@ -415,7 +421,7 @@ static int sort_once(PyObject *self, PyObject *key, int reverse)
 }
 
 PyDoc_STRVAR(sort_doc, "sort(*, key=None, reverse=False)\n--\n\n"
-                       "Sort, as list.sort() does.  If another one changes the list meanwhile, it is sorted anew.");
+                       "Sort, as list.sort() does.  If another one changes the list meanwhile, it is sorted anew; so not while it never rests.");
 static PyObject *list_sort(PyObject *self, PyObject *args, PyObject *kwargs)
 {
         static char *keywords[] = {"key", "reverse", NULL};

@@ -591,6 +591,14 @@ static PyObject *queue_get_closed(PyObject *self, void *unused)
         return PyBool_FromLong(as_queue(self)->closed || (queue && skep_queue_is_closed(queue)));
 }
 
+static PyObject *queue_get_acknowledges(PyObject *self, void *unused)
+{
+        skep_queue *queue = made_handle(self);
+
+        (void)unused;
+        return queue ? PyBool_FromLong(skep_queue_acknowledges(queue)) : NULL;
+}
+
 static PyObject *queue_get_maxsize(PyObject *self, void *unused)
 {
         skep_queue *queue = made_handle(self);
@@ -644,6 +652,7 @@ static PyMethodDef queue_methods[] = {
 
 static PyGetSetDef queue_getset[] = {
         {"closed", queue_get_closed, NULL, "Whether close() was called here or shutdown() anywhere.", NULL},
+        {"acknowledges", queue_get_acknowledges, NULL, "Whether what Delivery.take() takes is to be acknowledged.", NULL},
         {"maxsize", queue_get_maxsize, NULL, "Objects that fit; 0: no limit.", NULL},
         {"reference", queue_get_reference, NULL, "(offset, serial) of the queue in its hive.", NULL},
         {"hive", queue_get_hive, NULL, "The hive that the queue lies in.", NULL},

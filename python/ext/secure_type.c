@@ -2,15 +2,16 @@
 /*
  * secure_type.c - skep._core.SecureConnection: messages over a socket, encrypted (skep/connection.h)
  *
- * A receiver spins for a little while before it sleeps, if the last messages came within such a while: twice as long as they took
- * on average.  How long a message took is measured also when the receiver slept, so that it finds back to spinning.
+ * Before a receiver sleeps it looks for spin_ns: doubled when it paid, halved when not, and tried at length now and then, as in queues.
  */
 #include "state.h"
 
 #include <errno.h>
+#include <sched.h>
 
-#define SPIN_NS_MAX INT64_C(100000)
-#define AVERAGE_NS_MAX (4 * SPIN_NS_MAX)
+#define SPIN_NS_MAX INT64_C(200000)
+#define SPIN_NS_MIN INT64_C(500)
+#define SPIN_RETRY 64u
 #define MESSAGE_BYTES_MAX ((uint64_t)1 << 40)
 #define SMALL_BYTES 4096
 
@@ -18,7 +19,8 @@ struct secure_object {
         PyObject_HEAD
         struct core_state *state;
         skep_connection *connection; /* NULL after close(), when nobody is in a call */
-        int64_t average_ns;          /* from the call of recv() to the message */
+        int64_t spin_ns;             /* how long it has paid lately */
+        unsigned waits;
         unsigned users;              /* threads in a call */
         bool closed;
 };
@@ -128,6 +130,7 @@ static PyObject *secure_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
                 return NULL;
         }
         secure->state = state;
+        secure->spin_ns = SPIN_NS_MAX / 4;
         secure->connection = handshake.connection;
         return (PyObject *)secure;
 }
@@ -199,14 +202,14 @@ static PyObject *secure_send(PyObject *self, PyObject *const *args, Py_ssize_t c
 
 struct receiving {
         skep_connection *connection;
-        int64_t spin_ns;
+        struct secure_object *secure;
         size_t bytes;
         char small[SMALL_BYTES];
 };
 
 static int64_t now_ns(void)
 {
-        return skep_within_ns(0).monotonic_ns;
+        return skep_within_ns(1).monotonic_ns;
 }
 
 static int receive_small(struct receiving *receiving, skep_deadline deadline)
@@ -217,12 +220,24 @@ static int receive_small(struct receiving *receiving, skep_deadline deadline)
 static int attempt_receive(void *pointer, skep_deadline deadline)
 {
         struct receiving *receiving = pointer;
-        int64_t end = now_ns() + receiving->spin_ns;
-        int result = -ETIMEDOUT;
+        int64_t *spin_ns = &receiving->secure->spin_ns, budget = *spin_ns, end;
+        int result = receive_small(receiving, skep_nowait());
 
-        while (result == -ETIMEDOUT && now_ns() < end)
+        if (result != -ETIMEDOUT)
+                return result;
+        if (++receiving->secure->waits % SPIN_RETRY == 0 && budget < SPIN_NS_MAX / 4)
+                budget = SPIN_NS_MAX / 4;
+        end = now_ns() + budget;
+        while (now_ns() < end) {
+                sched_yield(); /* to whom we wait for, perhaps */
                 result = receive_small(receiving, skep_nowait());
-        return result == -ETIMEDOUT ? receive_small(receiving, deadline) : result;
+                if (result != -ETIMEDOUT) {
+                        *spin_ns = 2 * budget < SPIN_NS_MAX ? 2 * budget : SPIN_NS_MAX;
+                        return result;
+                }
+        }
+        *spin_ns = budget / 2 > SPIN_NS_MIN ? budget / 2 : SPIN_NS_MIN;
+        return receive_small(receiving, deadline);
 }
 
 struct large {
@@ -263,17 +278,14 @@ static PyObject *secure_recv(PyObject *self, PyObject *unused)
 {
         struct secure_object *secure = as_secure(self);
         struct receiving receiving;
-        int64_t begin = now_ns(), took;
         PyObject *bytes;
         int result;
 
         (void)unused;
+        receiving.secure = secure;
         if (!(receiving.connection = enter(self)))
                 return NULL;
-        receiving.spin_ns = secure->average_ns < SPIN_NS_MAX ? 2 * secure->average_ns : 0;
         result = wait_without_gil(attempt_receive, &receiving, skep_forever());
-        took = now_ns() - begin;
-        secure->average_ns += ((took < AVERAGE_NS_MAX ? took : AVERAGE_NS_MAX) - secure->average_ns) / 8;
         bytes = received(secure, result, &receiving);
         leave(self);
         return bytes;

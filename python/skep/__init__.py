@@ -2,7 +2,7 @@
 """multiprocessing on crash-safe, zero-copy shared memory: `import skep as mp`.
 
 Every public name of multiprocessing is here and means the same.  Queues, Pipe, Pool, locks and the other objects of synchronisation,
-Value and Array are skep's own; the others are still the standard library's, bound to skep's contexts: Manager.
+Value and Array are skep's own, and so is what Manager() gives, without a server process.
 
 New: arrays born in shared memory (empty, zeros, ones, full, array, asarray), Dict, List, Namespace, Hive, RWLock, Once,
 ProcessPoolExecutor; HiveError, GoneError, OwnerDiedError, OwnerDiedWarning, WorkerDied.
@@ -25,8 +25,8 @@ _names = [name for name in dir(context._default_context) if not name.startswith(
 globals().update((name, getattr(context._default_context, name)) for name in _names)
 
 __all__ = _names + ['Dict', 'GoneError', 'Hive', 'HiveError', 'List', 'Namespace', 'OwnerDiedError', 'OwnerDiedWarning', 'ProcessPoolExecutor',
-                    'WorkerDied', 'array',
-                    'asarray', 'connect', 'default_hive', 'empty', 'from_dlpack', 'full', 'install_numpy_allocator', 'numpy_allocator', 'ones', 'zeros']
+                    'WorkerDied', 'array', 'asarray', 'connect', 'default_hive', 'empty', 'from_dlpack', 'full',
+                    'install_numpy_allocator', 'numpy_allocator', 'ones', 'zeros']
 
 _lazy = {'ProcessPoolExecutor': 'executor', 'WorkerDied': '_crew'}
 

@@ -13,11 +13,14 @@ from .context import Process as Process
 from .dicts import Dict as Dict, Namespace as Namespace
 from .executor import ProcessPoolExecutor as ProcessPoolExecutor
 from .hive import Hive as Hive, default_hive as default_hive
-
-def connect(address: str, authkey: bytes | None = None, timeout: float | None = None) -> Hive: ...
+from .lists import List as List
+from .managers.local import HiveManager
 from .sharedctypes import Array as Array, RawArray as RawArray, RawValue as RawValue, Value as Value
 
+def connect(address: str, authkey: bytes | None = None, timeout: float | None = None) -> Hive: ...
+
 @overload
+def Manager() -> HiveManager: ...
 def Queue(maxsize: int = 0) -> queues.Queue[Any]: ...
 @overload
 def Queue(maxsize: int = 0, *, acknowledge: Literal[True], deliveries: int = 0) -> deliveries.AcknowledgedQueue: ...

@@ -111,6 +111,11 @@ class BaseContext(_standard.BaseContext):
         from .sharedctypes import Array
         return Array(typecode_or_type, size_or_initializer, lock=lock)
 
+    def Manager(self):
+        """A started skep.managers.local.HiveManager: shared objects of all kinds, without a server process."""
+        from .managers.local import HiveManager
+        return HiveManager(ctx=self.get_context())
+
     def Pool(self, processes=None, initializer=None, initargs=(), maxtasksperchild=None):
         """A skep.pool.Pool."""
         from .pool import Pool

@@ -73,15 +73,18 @@ class Hive(_core.Hive):
                 del _members[self.identity]
         super().close()
 
-    def queue(self, name=None, create=False, maxsize=0):
+    def queue(self, name=None, create=False, maxsize=0, *, acknowledge=False, deliveries=0):
         """The queue of that name, a skep.queues.Queue.  FileNotFoundError: there is none.
 
-        With create=True it is made: FileExistsError if it is there.  Without a name a new anonymous one is made.
+        With create=True it is made: FileExistsError if it is there.  Without a name a new anonymous one is made.  acknowledge and
+        deliveries are for a new one, as of skep.Queue(); one that was made so is a skep.deliveries.AcknowledgedQueue.
         """
+        from .deliveries import AcknowledgedQueue
         from .queues import Queue
         if create or name is None:
-            return Queue._make(self, maxsize, name)
-        return Queue.open(self, name)
+            return (AcknowledgedQueue if acknowledge else Queue)._make(self, maxsize, name, acknowledge, deliveries)
+        queue = Queue.open(self, name)
+        return AcknowledgedQueue.open(self, name) if queue.acknowledges else queue
 
     def __enter__(self):
         return self

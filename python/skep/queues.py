@@ -64,9 +64,9 @@ class _Shared(Referable, _core.Queue):
     _closed_here = False
 
     @classmethod
-    def _make(cls, hive, maxsize=0, name=None):
+    def _make(cls, hive, maxsize=0, name=None, acknowledge=False, deliveries=0):
         queue = cls.__new__(cls)
-        _core.Queue.__init__(queue, hive, maxsize, name)
+        _core.Queue.__init__(queue, hive, maxsize, name, acknowledge, deliveries)
         return queue
 
     def __reduce__(self):

@@ -236,16 +236,17 @@ def test_in_asyncio(queue):
     assert sorted(asyncio.run(main())) == list(range(10)) and queue.empty()
 
 
-def test_kills_in_the_middle_of_anything(capsys):
-    """Workers die at random; each object is acknowledged once, and every one is."""
+def test_kills_in_the_middle_of_anything():
+    """Workers are killed while they take, work and acknowledge; every object is worked on to the end."""
     context = skep.get_context('fork')
     queue, done = context.Queue(acknowledge=True), context.Queue()
-    count, workers, kills = 3000, [], 0
-    for number in range(count):
-        queue.put(number)
+    count, workers, kills = 0, [], 0
     end = time.monotonic() + 60
     seen = set()
-    while (len(seen) < count or not queue.empty()) and time.monotonic() < end:
+    while (kills < 50 or len(seen) < count or not queue.empty()) and time.monotonic() < end:
+        if kills < 50:
+            queue.put_many(range(count, count + 200))
+            count += 200
         workers = [worker for worker in workers if worker.is_alive()]
         while len(workers) < 2:
             workers.append(context.Process(target=acknowledge_all, args=(queue, done), daemon=True))
@@ -261,7 +262,7 @@ def test_kills_in_the_middle_of_anything(capsys):
     for worker in workers:
         worker.kill()
         worker.join()
-    assert seen == set(range(count)) and queue.empty() and kills > 5
+    assert seen == set(range(count)) and queue.empty() and kills == 50
 
 
 def acknowledge_all(queue, done):
@@ -269,3 +270,23 @@ def acknowledge_all(queue, done):
         number = queue.get()
         done.put(number)
         queue.acknowledge()
+
+
+def test_by_name():
+    hive = skep.Hive.create(capacity=8 << 20)
+    made = hive.queue('tasks', create=True, maxsize=3, acknowledge=True, deliveries=2)
+    hive.queue('plain', create=True)
+    made.put('a')
+    found = hive.queue('tasks')
+    assert type(found) is AcknowledgedQueue and found.acknowledges and found.maxsize == 3
+    assert type(hive.queue('plain')) is skep.queues.Queue
+    for count in 1, 2:
+        delivery = found.take()
+        assert delivery.count == count
+        delivery.reject()
+    assert made.empty() and made.dead_letters()[0].object == 'a'
+    with pytest.raises(ValueError, match='not made with'):
+        Delivery.take(hive.queue('plain'), False)
+    with pytest.raises(ValueError):
+        hive.queue(deliveries=1)
+    hive.close()

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 CLASSES = ('^WithProcessesTest(Lock|Semaphore|Condition|Event|Barrier|Value|Array|SharedCTypes|Queue|Process|SubclassingProcess|'
-           'Connection|Listener|ListenerClient|Poll|PicklingConnections|SharedMemory)$|^Test(SimpleQueue|StartMethod|Wait)$')
+           'Connection|Listener|ListenerClient|Poll|PicklingConnections|SharedMemory)$|'
+           '^WithManagerTest(MyManager|RemoteManager|ManagerRestart|Containers|Lock|Semaphore|Event|Queue)$|'
+           '^Test(SimpleQueue|StartMethod|Wait|SyncManagerTypes)$')
 TOOL = Path(__file__).resolve().parents[2] / 'tools/conformance.py'
 
 

@@ -130,6 +130,7 @@ def test_methods():
         same(lambda x: x.index(value, 1))
         same(lambda x: x.index(value, -3, -1))
         same(lambda x: x.index(value, 1, 99))
+        same(lambda x: x.index(value, -2**70, 2**70))
         same(lambda x: value in x)
 
 

@@ -387,6 +387,30 @@ def test_shutdown_leaves_nothing(tmp_path):
     assert traces() == before
 
 
+def test_a_server_in_this_process_leaves_nothing(tmp_path):
+    def serve(server):
+        with pytest.raises(SystemExit):
+            server.serve_forever()
+
+    def once(number):
+        server = Workshop(str(tmp_path / f'socket{number}'), KEY).get_server()
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        client = StandardWorkshop(server.address, KEY)
+        client.connect()
+        assert client.Counter().add() == 1
+        server.stop_event.set()
+        thread.join()
+        server.stop_event.set()
+
+    once(0)
+    before = len(os.listdir('/proc/self/fd'))
+    for number in range(1, 4):
+        once(number)
+    gc.collect()
+    wait_until(lambda: len(os.listdir('/proc/self/fd')) <= before)
+
+
 def test_an_address_is_free_again_also_after_a_kill(tmp_path):
     path = str(tmp_path / 'socket')
     with Workshop(path, KEY):

@@ -18,7 +18,7 @@
 
 static struct store store_at(skep_hive *hive, void *shared)
 {
-        return (struct store){hive, shared, true, dict_repair};
+        return (struct store){.hive = hive, .shared = shared, .keyed = true, .repair = dict_repair};
 }
 
 int dict_create(skep_hive *hive, enum block_kind kind, const char *name, uint64_t capacity, skep_dict **ret_dict)
@@ -70,7 +70,9 @@ skep_hive *skep_dict_hive(const skep_dict *dict)
 
 static int dict_complete(struct object *handle)
 {
-        ((skep_dict *)handle)->store = store_at(handle->hive, handle->shared);
+        skep_dict *dict = (skep_dict *)handle;
+        dict->store = store_at(handle->hive, handle->shared);
+        dict->store.known = &dict->known;
         return 0;
 }
 

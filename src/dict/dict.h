@@ -28,6 +28,7 @@ enum dict_update { UPDATE_NONE = 0, UPDATE_PREPARING, UPDATE_COMMITTED };
 struct skep_dict {
         struct object base;
         struct store store; /* of base.shared */
+        uint64_t known;     /* the store's */
 };
 
 static inline struct shm_dict *dict_shared(const struct skep_dict *dict)

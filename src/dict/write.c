@@ -112,7 +112,7 @@ static int take(struct skep_agent *agent, const struct shm_table *table, struct 
 
 void dict_repair(struct skep_agent *agent, struct shm_store *shared, int64_t cell)
 {
-        struct store store = {agent->hive, shared, true, dict_repair};
+        struct store store = {.hive = agent->hive, .shared = shared, .keyed = true, .repair = dict_repair};
         struct shm_table *table = store_table(&store);
         if (!table || !table_is_sound(table))
                 return;

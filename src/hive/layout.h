@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * layout.h - what lies where in a hive file, format version 1.
+ * layout.h - what lies where in a hive file, format version 2.
  *
  *   offset                    what                             size
  *   0                         struct shm_hive                  4096
@@ -23,7 +23,7 @@
 
 #define HIVE_MAGIC "SKEPHIVE"
 #define HIVE_BYTE_ORDER 0x01020304u
-#define HIVE_VERSION 1u
+#define HIVE_VERSION 2u
 #define HIVE_CAPACITY_MIN (UINT64_C(1) << 20)
 #define HIVE_CAPACITY_MAX (UINT64_C(1) << 40)
 #define HIVE_MEMBER_MAX 256u

@@ -216,7 +216,8 @@ static int take_inline(const struct shm_item *copy, struct skep_item *item)
         if (has_bytes(item->kind)) {
                 if (bytes > SKEP_ITEM_INLINE_BYTES)
                         return -EBADMSG;
-                memcpy(item->stored, copy->data, bytes);
+                memcpy(item->stored, copy->data, SKEP_ITEM_INLINE_BYTES);
+                item->data = NULL;
                 item->bytes = bytes;
                 return 0;
         }
@@ -263,7 +264,15 @@ static int take_block(struct skep_agent *agent, const struct shm_item *copy, str
 
 int item_take(struct skep_agent *agent, const struct shm_item *copy, struct skep_item *ret_item)
 {
-        *ret_item = (struct skep_item){.kind = item_kind(copy), .hive = agent->hive};
+        ret_item->kind = item_kind(copy); /* all but stored[] */
+        ret_item->reference_count = 0;
+        ret_item->references = NULL;
+        ret_item->hive = agent->hive;
+        ret_item->block = 0;
+        if (__builtin_expect(copy->head == ((UINT64_C(8) << 32) | SKEP_ITEM_INTEGER), 1)) {
+                ret_item->integer = (int64_t)copy->data[0];
+                return 0;
+        }
         if (!(copy->head & ITEM_BLOCK))
                 return take_inline(copy, ret_item);
         uint64_t serial = copy->data[1];
@@ -397,6 +406,8 @@ int item_key_check(const struct skep_item *key)
 static uint64_t plain_hash(const skep_hive *hive, const struct skep_item *key)
 {
         uint64_t seed = hive->header->identity[0];
+        if (key->kind == SKEP_ITEM_INTEGER)
+                return XXH3_64bits_withSeed(&key->integer, sizeof key->integer, seed);
         size_t bytes;
         const void *data = skep_item_data(key, &bytes);
         if (data)
@@ -455,6 +466,8 @@ bool item_matches(const skep_hive *hive, const struct shm_item *stored, const st
 {
         uint64_t head = skep_load_relaxed(&stored->head), first = skep_load_relaxed(&stored->data[0]);
         uint32_t kind = (uint8_t)head;
+        if (kind == SKEP_ITEM_INTEGER && key->kind == SKEP_ITEM_INTEGER)
+                return (int64_t)first == key->integer;
         if (__builtin_expect(key->kind == SKEP_ITEM_PICKLE || kind == SKEP_ITEM_PICKLE, 0))
                 return pickle_matches(hive, stored, key);
         if (is_number(key->kind) && is_number(kind)) {

@@ -82,24 +82,47 @@ static struct shm_item *key_of(const struct store *store, struct shm_cell *cell)
 
 /* --- tables ------------------------------------------------------------------------------------------------------------------------ */
 
-static struct shm_table *table_of(const struct store *store, uint64_t offset)
+/* Do its cells and its index lie where they say?  At least a header does. */
+static inline bool table_fits(const struct store *store, const struct shm_table *table, uint64_t bytes)
 {
-        uint64_t bytes, cells_bytes, index_bytes;
-        struct shm_block *block = offset ? claim_find(store->hive, offset, 0) : NULL;
-        struct shm_table *table = block && claim_kind(block) == BLOCK_TABLE ? heap_data(store->hive, block, &bytes) : NULL;
-        if (!table || bytes < sizeof *table || table->cell_bytes != (store->keyed ? sizeof(struct shm_keyed_cell) : sizeof(struct shm_cell)))
-                return NULL;
-        bool fits = table->cell_max < CELL_MAX && checked_mul(table->cell_max, table->cell_bytes, &cells_bytes) && table->cells_at <= bytes &&
-                    cells_bytes <= bytes - table->cells_at && checked_mul(table->index_slots, 8, &index_bytes) &&
-                    table->cells_at >= sizeof *table && index_bytes <= table->cells_at - sizeof *table && table->cells_at % 8 == 0 &&
-                    skep_load_relaxed(&table->used) <= table->cell_max;
-        return fits ? table : NULL;
+        uint64_t cell_bytes = store->keyed ? sizeof(struct shm_keyed_cell) : sizeof(struct shm_cell), cells_at = table->cells_at;
+        return table->cell_bytes == cell_bytes && table->cell_max < CELL_MAX && cells_at >= sizeof *table && cells_at <= bytes && cells_at % 8 == 0 &&
+               table->cell_max * cell_bytes <= bytes - cells_at && table->index_slots <= (cells_at - sizeof *table) / 8 &&
+               skep_load_relaxed(&table->used) <= table->cell_max;
 }
 
+static struct shm_table *table_of(const struct store *store, uint64_t offset)
+{
+        uint64_t bytes;
+        struct shm_block *block = offset ? claim_find(store->hive, offset, 0) : NULL;
+        struct shm_table *table = block && claim_kind(block) == BLOCK_TABLE ? heap_data(store->hive, block, &bytes) : NULL;
+        return table && bytes >= sizeof *table && table_fits(store, table, bytes) ? table : NULL;
+}
+
+/* One word, so that threads need no order among themselves; 2^29 exchanges later it would name another root. */
+static uint64_t known_of(uint64_t root, uint64_t offset)
+{
+        return root << 34 | offset / 64;
+}
+
+__attribute__((noinline)) static struct shm_table *table_of_root(const struct store *store, uint64_t root)
+{
+        struct shm_table *table = table_of(store, skep_load(&store->shared->tables[root_which(root)]));
+        uint64_t offset = table ? hive_offset(store->hive, table) : 0;
+        if (table && store->known && offset % 64 == 0 && offset / 64 < UINT64_C(1) << 34)
+                skep_store_relaxed(store->known, known_of(root, offset));
+        return table;
+}
+
+/* What its header says may have been damaged since it was known; it shall not lead out of the hive. */
 struct shm_table *store_table(const struct store *store)
 {
-        struct shm_store *shared = store->shared;
-        return table_of(store, skep_load(&shared->tables[root_which(skep_load(&shared->root))]));
+        uint64_t root = skep_load(&store->shared->root), known = store->known ? skep_load_relaxed(store->known) : 0, offset = known << 30 >> 24;
+        if (__builtin_expect(known && known >> 34 == (root & ((UINT64_C(1) << 30) - 1)), 1)) {
+                struct shm_table *table = (struct shm_table *)(store->hive->base + offset);
+                return table_fits(store, table, store->hive->capacity_bytes - offset) ? table : NULL;
+        }
+        return table_of_root(store, root);
 }
 
 /* A zeroed table in tables[which], which is 0. */

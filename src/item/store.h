@@ -76,6 +76,7 @@ struct store {
         struct shm_store *shared;
         bool keyed;
         store_repair *repair;
+        uint64_t *known; /* the handle's: {root 30, offset / 64 of its table 34}, as this process has last found it; 0 nothing.  NULL: look each time */
 };
 
 /* --- tables ----------------------------------------------------------------------------------------------------------------- */

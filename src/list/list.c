@@ -21,8 +21,7 @@
  *
  * CRASH.  dies                                          found as             repaired by
  *         making one, before it has a table or a name   claimed by the dead  the reaper: it goes
- *         with `busy` set                               the lock, busy       store.c; list_repair() first empties all cells from `used` on
- *         without                                       the lock             nothing to do: no cell from `used` on holds anything
+ *         changing it, `busy` set or not                the lock             store.c; list_repair() first empties all cells from `used` on
  *         destroying                                    RETIRED(dead)        the reaper goes on
  */
 #include "list/list.h"
@@ -54,7 +53,9 @@ static void list_repair(struct skep_agent *agent, struct shm_store *shared, int6
 
 static int list_complete(struct object *object)
 {
-        ((skep_list *)object)->store = store_at(object->hive, object->shared);
+        skep_list *list = (skep_list *)object;
+        list->store = store_at(object->hive, object->shared);
+        list->store.known = &list->known;
         return 0;
 }
 

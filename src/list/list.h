@@ -19,6 +19,7 @@ struct shm_list {
 struct skep_list {
         struct object base;
         struct store store;
+        uint64_t known; /* the store's */
 };
 
 /* The calling thread's agent. @return 0, -EUSERS, -ENOMEM, -ESTALE */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* list_test.c - every operation against a plain array, items of all kinds, versions, names, damage. ctest: timeout=60 */
-#include "list/list.h"
+/* list_test.c - every operation against a plain array, items of all kinds, versions, names. ctest: timeout=60 */
 #include "support/suite.h"
 
 #include <errno.h>
@@ -176,7 +175,6 @@ static int slice_of(struct skep_slice slice, int indices[NUMBER_MAX])
 {
         int64_t step = slice.step ? slice.step : 1;
         int count = 0;
-        struct range range = range_of(slice, (uint64_t)model_count);
         int64_t start = slice.start < 0 ? slice.start + model_count : slice.start, stop = slice.stop < 0 ? slice.stop + model_count : slice.stop;
         if (step > 0 && start < 0)
                 start = 0;
@@ -184,9 +182,6 @@ static int slice_of(struct skep_slice slice, int indices[NUMBER_MAX])
                 start = model_count - 1;
         for (int64_t i = start; step > 0 ? i < stop && i < model_count : i > stop && i >= 0; i += step)
                 indices[count++] = (int)i;
-        ck_assert_int_eq((int)range.count, count);
-        for (int i = 0; i < count; i++)
-                ck_assert_int_eq((int)range_at(&range, (uint64_t)i), indices[i]);
         return count;
 }
 
@@ -223,8 +218,8 @@ static void random_set_slice(void)
         ck_assert_int_eq((int)wanted, count);
         ck_assert_int_eq(result, is_run || given == count ? 0 : -ERANGE);
         if (is_run) {
-                struct range range = range_of(slice, (uint64_t)model_count);
-                model_splice((int)range.first, count, numbers, given);
+                int64_t first = slice.start < 0 ? slice.start + model_count : slice.start;
+                model_splice(first < 0 ? 0 : first > model_count ? model_count : (int)first, count, numbers, given);
         } else if (result == 0) {
                 for (int i = 0; i < given; i++)
                         model[indices[i]] = numbers[i];

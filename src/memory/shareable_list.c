@@ -218,15 +218,15 @@ static void redo_apply(const skep_shareable_list *list)
                 uint32_t sequence = skep_load32_relaxed(&slot->sequence) | 1;
                 skep_store32_relaxed(&slot->sequence, sequence);
                 skep_fence_release();
-                PROBE("list.odd");
+                PROBE("shareable_list.odd");
                 slot->length = redo->length;
                 slot_write(list, index, redo->type, at(list, list->layout.redo_at), redo->length);
-                PROBE("list.written");
+                PROBE("shareable_list.written");
                 skep_store32(&slot->sequence, sequence + 1);
-                PROBE("list.even");
+                PROBE("shareable_list.even");
         }
         skep_store(&redo->slot, 0);
-        PROBE("list.idle");
+        PROBE("shareable_list.idle");
 }
 
 /* @return 0, -ETIMEDOUT, -EBADMSG */
@@ -544,7 +544,7 @@ int skep_shareable_list_set(skep_shareable_list *list, uint64_t index, const str
         redo->length = length;
         memcpy(at(list, list->layout.redo_at), data, length);
         skep_store(&redo->slot, index + 1);
-        PROBE("list.redo");
+        PROBE("shareable_list.redo");
         redo_apply(list);
         list_unlock(list);
         return 0;

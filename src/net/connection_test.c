@@ -489,6 +489,7 @@ int main(void)
 {
         Suite *suite = suite_create("connection");
         TCase *tests = tcase_create("connection");
+        tcase_set_timeout(tests, 60); /* a busy machine */
         tcase_add_test(tests, messages_of_every_length_go_both_ways);
         tcase_add_test(tests, an_address_that_is_none);
         tcase_add_test(tests, a_listener_that_lives_keeps_its_file);

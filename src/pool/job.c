@@ -52,7 +52,7 @@
 #include "sync/wait.h"
 
 #include <errno.h>
-#include <skep/error.h>
+#include <skep/inspect.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -523,12 +523,20 @@ static uint64_t job_verify(skep_hive *hive, struct shm_block *block)
         return problems;
 }
 
+static void job_inspect(skep_hive *hive, struct shm_block *block, struct skep_object_info *info)
+{
+        struct job job;
+        if (job_of(hive, block, &job) == 0)
+                info->value = job.count;
+}
+
 static const struct kind job_kind = {
         .name = "job",
         .shared_bytes = sizeof(struct shm_job),
         .handle_bytes = sizeof(struct object),
         .destroy = job_destroy,
         .verify = job_verify,
+        .inspect = job_inspect,
 };
 
 __attribute__((constructor)) static void job_register(void)

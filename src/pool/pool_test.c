@@ -109,6 +109,12 @@ static int refuse(skep_hive *its_hive, const void *argument, size_t bytes)
         return 5;
 }
 
+static int cling(skep_hive *its_hive, const void *argument, size_t bytes)
+{
+        (void)its_hive, (void)argument, (void)bytes;
+        return prctl(PR_SET_PDEATHSIG, 0) < 0;
+}
+
 static void setup(void)
 {
         board = people_board();
@@ -123,6 +129,7 @@ static void setup(void)
         ck_assert_int_eq(skep_pool_register("fills_block", fills_block), 0);
         ck_assert_int_eq(skep_process_register("prepare", prepare), 0);
         ck_assert_int_eq(skep_process_register("refuse", refuse), 0);
+        ck_assert_int_eq(skep_process_register("cling", cling), 0);
         ck_assert_int_eq(skep_hive_create(SKEP_HIVE_OPTIONS(.capacity_bytes = 256u << 20), &hive), 0);
         ck_assert_int_eq(skep_pool_create(hive, SKEP_POOL_OPTIONS(.workers = 2), &pool), 0);
 }
@@ -502,42 +509,64 @@ START_TEST(a_forked_child_is_told_that_the_pool_is_not_its_own)
 }
 END_TEST
 
-START_TEST(workers_end_with_their_maker)
+/* A zombie that nobody collects has ended too. */
+static bool is_running(uint32_t pid)
 {
-        pid_t maker = branch();
-        if (!maker) {
-                skep_pool *own;
-                skep_future *future;
-                if (skep_pool_create(hive, SKEP_POOL_OPTIONS(.workers = 3), &own) < 0 ||
-                    skep_pool_map_async(own, SKEP_JOB_OPTIONS(.function = "waits", .count = 2), &future) < 0)
-                        _exit(1);
-                for (uint32_t i = 0; i < 3; i++) {
-                        struct skep_worker_stat stat;
-                        do
-                                skep_pool_worker(own, i, &stat);
-                        while (!stat.pid);
-                        board[30 + i] = (uint32_t)stat.pid;
-                }
-                while (board[1] != 2)
-                        usleep(100);
-                die();
+        char path[64], text[256] = "";
+        snprintf(path, sizeof path, "/proc/%u/stat", pid);
+        FILE *file = fopen(path, "r");
+        bool there = file && fgets(text, sizeof text, file) && !strstr(text, ") Z");
+        if (file)
+                fclose(file);
+        return there;
+}
+
+static void makes_a_pool_and_dies(const char *initializer, uint64_t tasks)
+{
+        skep_pool *own;
+        skep_future *future;
+        if (skep_pool_create(hive, SKEP_POOL_OPTIONS(.workers = 3, .initializer = initializer), &own) < 0 ||
+            (tasks && skep_pool_map_async(own, SKEP_JOB_OPTIONS(.function = "waits", .count = tasks), &future) < 0))
+                _exit(1);
+        for (uint32_t i = 0; i < 3; i++) {
+                struct skep_worker_stat stat;
+                do
+                        skep_pool_worker(own, i, &stat);
+                while (!stat.pid);
+                board[30 + i] = (uint32_t)stat.pid;
         }
+        while (board[1] != tasks)
+                usleep(100);
+        until_asleep(hive, "queue", 3 - (uint32_t)tasks);
+        die();
+}
+
+static void check_workers_end(const char *initializer, uint64_t tasks)
+{
+        board[1] = 0;
+        skep_pool_unref(pool);
+        pool = NULL;
+        pid_t maker = branch();
+        if (!maker)
+                makes_a_pool_and_dies(initializer, tasks);
         ck_assert_int_eq(ended(maker), -SIGKILL);
         int64_t end = people_now_ns() + 1000 * MS;
         for (int i = 0; i < 3; i++)
-                while (kill((pid_t)board[30 + i], 0) == 0) {
-                        char path[64], state[256] = "";
-                        snprintf(path, sizeof path, "/proc/%u/stat", board[30 + i]);
-                        FILE *file = fopen(path, "r"); /* a zombie that nobody collects has ended too */
-                        if (!file || !fgets(state, sizeof state, file) || strstr(state, ") Z"))
-                                state[0] = 0;
-                        if (file)
-                                fclose(file);
-                        if (!state[0])
-                                break;
+                while (is_running(board[30 + i])) {
                         ck_assert_msg(people_now_ns() < end, "worker %u lives on", board[30 + i]);
                         usleep(1000);
                 }
+}
+
+START_TEST(workers_end_with_their_maker)
+{
+        check_workers_end(NULL, 2);
+}
+END_TEST
+
+START_TEST(idle_workers_see_themselves_that_their_maker_is_gone)
+{
+        check_workers_end("cling", 0);
 }
 END_TEST
 
@@ -661,7 +690,8 @@ int main(void)
                          a_worker_that_exits_in_a_task_is_reported_with_its_code, idle_workers_that_are_killed_are_replaced,
                          cancel_fails_what_has_not_begun, a_closed_pool_finishes_what_it_has_and_takes_no_more,
                          terminate_ends_what_runs_and_cancels_the_rest, futures_outlive_the_pool, a_forked_child_is_told_that_the_pool_is_not_its_own,
-                         workers_end_with_their_maker, workers_are_initialized_and_leave_after_their_tasks,
+                         workers_end_with_their_maker, idle_workers_see_themselves_that_their_maker_is_gone,
+                         workers_are_initialized_and_leave_after_their_tasks,
                          an_initializer_that_fails_breaks_the_pool_and_every_job, a_worker_may_have_a_pool, several_threads_hand_in_jobs_at_once,
                          a_pool_at_rest_only_looks_after_its_maker);
 }

@@ -125,6 +125,12 @@ static bool table_at(skep_hive *hive, const uint64_t *word, struct table *ret_ta
         return table_of_block(hive, claim_find(hive, skep_load(word), 0), ret_table);
 }
 
+/* ... with records for messages of this queue: what the handle has checked, not what the hive says now. */
+static bool table_of_queue(skep_queue *queue, const uint64_t *word, struct table *ret_table)
+{
+        return table_at(queue->hive, word, ret_table) && ret_table->record_bytes == sizeof(struct shm_delivery) + queue->slot_bytes;
+}
+
 static struct shm_delivery *record_of(const struct table *table, uint64_t index)
 {
         return (struct shm_delivery *)((uint8_t *)(table->shared + 1) + index * table->record_bytes);
@@ -141,14 +147,17 @@ static void for_each_record(skep_hive *hive, struct shm_queue *shared, record_fu
                         function(record_of(&table, at), context);
 }
 
-/* One more table at the end; 0 also if somebody else was quicker. */
+/* One more table at the end. @return 0, also if somebody else was quicker; -ENOSPC, -EBADMSG */
 static int table_add(skep_queue *queue, struct skep_agent *agent)
 {
         struct table table;
         uint64_t *word = &queue->shared->deliveries, count = FIRST_RECORDS, unused;
         uint32_t tables = 0;
-        for (; tables < TABLES_MAX && table_at(queue->hive, word, &table); tables++, count *= 2)
+        for (; tables < TABLES_MAX && skep_load(word); tables++, count *= 2) {
+                if (!table_of_queue(queue, word, &table))
+                        return -EBADMSG;
                 word = &table.shared->next;
+        }
         uint64_t bytes = sizeof(struct shm_deliveries) + count * (sizeof(struct shm_delivery) + queue->slot_bytes);
         struct shm_block *block;
         int result = tables < TABLES_MAX && bytes <= queue->hive->capacity_bytes ? heap_take(agent, bytes, &block) : -ENOSPC;
@@ -174,7 +183,7 @@ static struct shm_delivery *record_claim(skep_queue *queue, enum delivery_phase 
                 struct table table;
                 const uint64_t *word = &queue->shared->deliveries;
                 uint64_t first = 0;
-                for (uint32_t i = 0; i < TABLES_MAX && table_at(queue->hive, word, &table); i++, first += table.count, word = &table.shared->next)
+                for (uint32_t i = 0; i < TABLES_MAX && table_of_queue(queue, word, &table); i++, first += table.count, word = &table.shared->next)
                         for (uint64_t at = pass == 0 && begin > first ? begin - first : 0; at < table.count && (pass == 0 || first + at < begin); at++) {
                                 struct shm_delivery *record = record_of(&table, at);
                                 uint64_t seen = skep_load_relaxed(&record->word);
@@ -320,6 +329,11 @@ uint64_t delivery_size(skep_hive *hive, struct shm_queue *shared)
         if (returned & RETURNED_SOME && !size)
                 returned_none(shared, returned);
         return size;
+}
+
+int skep_queue_acknowledges(const skep_queue *queue)
+{
+        return queue->acknowledges;
 }
 
 uint64_t skep_queue_dead_size(const skep_queue *queue)

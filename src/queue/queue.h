@@ -182,7 +182,7 @@ struct shm_delivery;
 struct shm_delivery *delivery_again(skep_queue *queue);
 /* A dead letter. @return NULL none */
 struct shm_delivery *delivery_dead(skep_queue *queue);
-/* Move a message out of a slot READING(me), which is left. @return 0; -ENOSPC, and the slot is as it was */
+/* Move a message out of a slot READING(me), which is left. @return 0; -ENOSPC, -EBADMSG, and the slot is as it was */
 int delivery_keep(skep_queue *queue, struct skep_agent *agent, const struct ring *ring, uint64_t position, struct shm_delivery **ret_record);
 struct message delivery_message(const skep_queue *queue, const struct shm_delivery *record);
 uint64_t delivery_word(const struct shm_delivery *record);

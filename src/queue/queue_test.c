@@ -831,6 +831,10 @@ START_TEST(options_of_acknowledgement_are_checked)
         ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.delivery_max = 1), &other), -EINVAL);
         ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.flags = SKEP_QUEUE_ACKNOWLEDGE, .delivery_max = 65536), &other), -EINVAL);
         ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.flags = 4), &other), -EINVAL);
+        ck_assert_int_eq(skep_queue_acknowledges(queue), 0);
+        other = acknowledged(1, 65535);
+        ck_assert_int_eq(skep_queue_acknowledges(other), 1);
+        skep_queue_unref(other);
 }
 END_TEST
 

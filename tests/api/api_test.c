@@ -175,7 +175,7 @@ START_TEST(sizes_that_are_zero_or_overflow_are_refused)
         ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.capacity = UINT64_MAX), &queue), -EINVAL);
         ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.capacity = UINT32_MAX), &queue), -ENOSPC);
         ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.slot_bytes = 4097), &queue), -EINVAL);
-        ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.flags = 2), &queue), -EINVAL);
+        ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.flags = 4), &queue), -EINVAL);
         ck_assert_int_eq(skep_array_create(hive, SKEP_ARRAY_OPTIONS(.element = SKEP_ELEMENT_U8, .flags = 2), &array), -EINVAL);
         ck_assert_int_eq(skep_queue_create(hive, SKEP_QUEUE_OPTIONS(.slot_bytes = 4096, .capacity = 1), &queue), 0);
         ck_assert_int_eq(skep_queue_put(queue, NULL, 1, skep_nowait()), -EINVAL);

@@ -102,8 +102,8 @@ class BaseManager(_standard.BaseManager):
                 self._process.join()
                 raise
         self._state.value = _standard.State.STARTED
-        self.shutdown = util.Finalize(self, type(self)._finalize_manager, exitpriority=0, args=(
-            self._process, self._address, self._authkey, self._state, self._Client, self._shutdown_timeout))
+        self.shutdown = util.Finalize(self, _end_server, (self._process, self._address, self._authkey, self._state, self._Client,
+                                                          self._shutdown_timeout), exitpriority=0)
 
     @classmethod
     def _run_server(cls, arguments, tls, writer, initializer=None, initargs=()):
@@ -184,13 +184,32 @@ class BaseManager(_standard.BaseManager):
             setattr(cls, typeid, make)
 
 
+def _end_server(process, address, authkey, state, client, seconds):
+    """Ask it to end; after so many seconds tell it; after as many again, kill it."""
+    if process.is_alive():
+        try:
+            connection = client(address, authkey=authkey)
+            try:
+                _standard.dispatch(connection, None, 'shutdown')
+            finally:
+                connection.close()
+        except Exception as error:
+            util.info('the manager at %r could not be asked to end: %s', address, error)
+        for harder in process.terminate, process.kill:
+            process.join(seconds)
+            if process.is_alive():
+                harder()
+        process.join()
+    state.value = _standard.State.SHUTDOWN
+
+
 def _raise_or_return(told):
     if isinstance(told, BaseException):
         raise told
     return told
 
 
-class SyncManager(BaseManager):
+class SyncManager(BaseManager, _standard.SyncManager):
     """multiprocessing's types as objects of a server, for clients on other machines too."""
 
 

@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 
 from multiprocessing import parent_process, process, reduction, util
 from multiprocessing.pool import ExceptionWithTraceback
@@ -144,6 +145,18 @@ def _listen(address):
     return _connection.Listener(address, backlog=_BACKLOG)
 
 
+_serving = weakref.WeakSet()
+
+
+def _close_in_child():
+    for server in list(_serving):
+        server._close_in_child()
+    _serving.clear()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
+
+
 class Server(_standard.Server):
     """Serves the types of a registry at an address; address: where it does."""
 
@@ -182,7 +195,7 @@ class Server(_standard.Server):
     def serve_forever(self):
         """Serve until stop_event is set or a client asks for shutdown; ends with SystemExit."""
         process.current_process()._manager_server = self
-        os.register_at_fork(after_in_child=self._close_in_child)
+        _serving.add(self)
         accepting = self.listener._listener._socket.fileno()
         self._epoll.register(accepting, select.EPOLLIN)
         self._epoll.register(self.stop_event.descriptor, select.EPOLLIN)
@@ -233,6 +246,13 @@ class Server(_standard.Server):
         for connection in list(self._connections):
             with contextlib.suppress(OSError):
                 wire.hang_up(connection.fileno())
+        with self.mutex:
+            for holder in self._processes.values():
+                os.close(holder.descriptor)
+            self._processes.clear()
+        self._epoll.close()
+        self.stop_event.close()
+        _serving.discard(self)
         if getattr(process.current_process(), '_manager_server', None) is self:
             del process.current_process()._manager_server
 
@@ -289,13 +309,15 @@ class Server(_standard.Server):
 
     def _send(self, client, reply):
         try:
+            if client.undo is not None:
+                client.check()  # shared memory would take it all the same
             try:
                 client.stream.send(reply)
             except (EOFError, OSError):
                 raise
             except Exception:
                 client.stream.send(('#UNSERIALIZABLE', traceback.format_exc()))
-        except (EOFError, OSError):
+        except (EOFError, OSError, ClientGone):
             if client.undo is not None:
                 client.undo()
             raise
@@ -553,6 +575,7 @@ class Server(_standard.Server):
             except (OSError, AttributeError):
                 return self._nobody
             holder = self._processes[pid] = _Holder()
+            holder.descriptor = fd
 
         def ended():
             self.unwatch(fd)
@@ -618,7 +641,7 @@ def _told(error):
         try:
             pickle.loads(bytes(wire.dumps(wrapped)))  # some cannot be made again: arguments of __init__ that are not in args
         except Exception:
-            return '#TRACEBACK', ''.join(traceback.format_exception(error))
+            return '#TRACEBACK', ''.join(traceback.format_exception(type(error), error, error.__traceback__))
     return '#ERROR', wrapped
 
 

@@ -80,20 +80,7 @@ def client_for(serializer, tls):
 
 
 def _client(tls, address, authkey):
-    return Closing(wire.connect(address, authkey, tls)[0])
-
-
-class Closing:
-    """A stream for a with statement."""
-
-    def __init__(self, stream):
-        self.send, self.recv, self.close = stream.send, stream.recv, stream.close
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc_info):
-        self.close()
+    return wire.connect(address, authkey, tls)[0]
 
 
 class Standard:
