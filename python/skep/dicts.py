@@ -16,7 +16,7 @@ import reprlib
 
 from . import _core
 from .hive import default_hive
-from .reference import Referable, _attach, _remember
+from .reference import Referable, _attach
 
 __all__ = ['Dict', 'Namespace']
 
@@ -28,7 +28,7 @@ class Dict(Referable, _core.Dict):
 
     def __init__(self, *args, **kwargs):
         super().__init__(default_hive())
-        _remember(self)
+        self._remember()
         if args or kwargs:
             self.update(*args, **kwargs)
 
@@ -37,7 +37,7 @@ class Dict(Referable, _core.Dict):
         """An empty dict in that hive, with room for so many keys at first; the name is for Dict.open(hive, name)."""
         self = cls.__new__(cls)
         _core.Dict.__init__(self, hive, capacity, name)
-        _remember(self)
+        self._remember()
         return self
 
     @classmethod
@@ -62,7 +62,7 @@ class Namespace(Referable, _core.Namespace):
 
     def __init__(self, **attributes):
         super().__init__(default_hive())
-        _remember(self)
+        self._remember()
         self._update(attributes)
 
     @classmethod
@@ -70,7 +70,7 @@ class Namespace(Referable, _core.Namespace):
         """An empty one in that hive; the name is for Namespace.open(hive, name)."""
         self = cls.__new__(cls)
         _core.Namespace.__init__(self, hive, name)
-        _remember(self)
+        self._remember()
         return self
 
     @reprlib.recursive_repr('Namespace(...)')

@@ -43,6 +43,11 @@ class Referable:
         """Attributes for a new object in another process, or None."""
         return {name: value for name, value in self.__dict__.items() if not name.startswith('_skep_')} or None
 
+    def _remember(self):
+        """It may come back, and is to be found then."""
+        with _attached_lock:
+            _attached.setdefault(self._key, self)
+
     def _forget(self):
         """It shall not be found again in this process."""
         with _attached_lock:
