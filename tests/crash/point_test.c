@@ -187,7 +187,8 @@ static bool is_of_sync(const char *name)
 static bool is_of_another_world(const char *name)
 {
         return is_of_sync(name) || begins_with_one_of(name, (const char *const[]){"channel.", "queue.orphaned", "list.", "memory.", "dict.", "cell.", "item.",
-                                                                                  "store.", "shareable_list.", "job.", "pool.", NULL});
+                                                                                  "store.", "claim.linked_new", "shareable_list.", "job.",
+                                                                                  "pool.", NULL});
 }
 
 START_TEST(every_probe_was_passed_by_some_operation)
