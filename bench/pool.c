@@ -281,12 +281,14 @@ int main(void)
         MUST(skep_pool_register("no_op", no_op));
         MUST(skep_hive_create(NULL, &hive));
         MUST(skep_pool_create(hive, SKEP_POOL_OPTIONS(.workers = WORKERS, .flags = SKEP_POOL_PIN), &pool));
-        COMPETE("pool primes", "to 1 000 000, 2000 tasks, workers with SKEP_POOL_PIN", "ms", ROUNDS, { "skep", skep_parts, NULL }, { "one process", one_process_primes, NULL },
+        COMPETE("pool primes", "to 1 000 000, 2000 tasks, workers with SKEP_POOL_PIN", "ms", ROUNDS,
+                { "skep", skep_parts, NULL }, { "one process", one_process_primes, NULL },
 #ifdef _OPENMP
                 { "OpenMP dynamic", openmp_parts, NULL },
 #endif
         );
-        COMPETE("pool primes", "to 1 000 000, a task each, workers with SKEP_POOL_PIN", "ms", ROUNDS, { "skep", skep_primes, NULL }, { "one process", one_process_primes, NULL },
+        COMPETE("pool primes", "to 1 000 000, a task each, workers with SKEP_POOL_PIN", "ms", ROUNDS,
+                { "skep", skep_primes, NULL }, { "one process", one_process_primes, NULL },
 #ifdef _OPENMP
                 { "OpenMP dynamic", openmp_primes, NULL },
 #endif

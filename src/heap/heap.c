@@ -31,6 +31,7 @@
 
 #include <errno.h>
 #include <skep/error.h>
+#include <string.h>
 
 #define SLAB_PAGES UINT64_C(4)
 #define SLAB_BYTES (SLAB_PAGES * PAGE_BYTES)
@@ -476,9 +477,14 @@ static struct shm_slab *slab_around(const skep_hive *hive, uint64_t offset, uint
         if (offset < hive->layout.data_at)
                 return NULL;
         uint64_t page = (offset - hive->layout.data_at) / PAGE_BYTES;
-        if (page >= top_of(hive) || hive->blocks[page].slab != 2 || hive->blocks[page].slab_page > page)
+        if (page >= top_of(hive))
                 return NULL;
-        page -= hive->blocks[page].slab_page;
+        struct shm_block there = {.word = 0}; /* whose page it is may change under our eyes: one look */
+        uint64_t tail = skep_glance((const uint64_t *)(const void *)&hive->blocks[page].serial);
+        memcpy(&there.serial, &tail, sizeof tail);
+        if (there.slab != 2 || there.slab_page > page)
+                return NULL;
+        page -= there.slab_page;
         struct shm_slab *slab = slab_at(hive, page);
         if (word_state(skep_load(&hive->blocks[page].word)) != BLOCK_SLAB || slab->class_index >= HEAP_CLASS_COUNT)
                 return NULL;

@@ -164,6 +164,12 @@ struct skep_server {
         pthread_cond_t ended;
 };
 
+/* The loop's thread alone changes the figures; any thread may read them. */
+static void count(uint64_t *figure, int by)
+{
+        skep_store_relaxed(figure, skep_load_relaxed(figure) + (uint64_t)(int64_t)by);
+}
+
 static void listeners_update(skep_server *server);
 
 static void session_update(struct session *session);
@@ -598,7 +604,7 @@ static int work_begin(struct call *call)
                 *server->jobs_last = call;
                 server->jobs_last = &call->next;
                 call->session->working++;
-                server->waiting++;
+                count(&server->waiting, 1);
                 if (call->worn)
                         call->worn->busy = true;
                 pthread_cond_signal(&server->work);
@@ -618,7 +624,7 @@ static void work_done(skep_server *server)
                 struct session *session = call->session;
                 done = call->next;
                 session->working--;
-                server->waiting--;
+                count(&server->waiting, -1);
                 if (call->worn)
                         call->worn->busy = false;
                 call_answer(call);
@@ -664,7 +670,7 @@ static void unpark(struct watched *watched, struct call **link)
         if (!*link)
                 watched->last = link;
         call->next = NULL;
-        call->session->server->waiting--;
+        count(&call->session->server->waiting, -1);
 }
 
 /* Those that can be done now; in the order of coming. */
@@ -699,7 +705,7 @@ static int park(struct call *call, bool gets)
         call->next = NULL;
         *watched->last = call;
         watched->last = &call->next;
-        call->session->server->waiting++;
+        count(&call->session->server->waiting, 1);
         timer_update(call->session->server, call->deadline.monotonic_ns);
         return 0;
 }
@@ -803,7 +809,7 @@ static int request_ends(void *context)
         struct session *session = context;
         struct call *call = session->coming;
         session->coming = NULL;
-        session->server->calls++;
+        count(&session->server->calls, 1);
         call_try(call);
         return session->state != SESSION_OPEN ? -ECONNRESET : session->call_count >= CALLS_MAX || session->out_bytes > OUT_HIGH;
 }
@@ -862,9 +868,9 @@ static void session_close(struct session *session, const char *why)
                 say(server, line);
         }
         if (session->state == SESSION_GREETING)
-                server->handshakes--;
+                count(&server->handshakes, -1);
         else
-                server->connections--;
+                count(&server->connections, -1);
         session->state = SESSION_CLOSING;
         *session->link = session->next;
         if (session->next)
@@ -960,7 +966,7 @@ static void refuse(struct session *session, const char *why)
         skep_server *server = session->server;
         char line[256];
         int64_t now = os_now_ns();
-        server->refused++;
+        count(&server->refused, 1);
         refusal_of(server, &session->peer)->count++;
         if (now - server->logged_at < LOG_NS) {
                 server->unlogged++;
@@ -990,8 +996,8 @@ static void session_greet(struct session *session)
                 return;
         }
         session->state = SESSION_OPEN;
-        session->server->handshakes--;
-        session->server->connections++;
+        count(&session->server->handshakes, -1);
+        count(&session->server->connections, 1);
         listeners_update(session->server);
         session_read(session);
 }
@@ -1018,12 +1024,12 @@ static void session_begin(skep_server *server, int fd_take)
 {
         struct os_address peer = {0};
         (void)os_socket_address(fd_take, true, &peer);
-        server->accepted++;
+        count(&server->accepted, 1);
         struct session *session = refusal_of(server, &peer)->count <= REFUSED_MAX ? calloc(1, sizeof *session) : NULL;
         if (!session)
                 os_close(fd_take);
         if (!session || stream_create(fd_take, true, server->secret, server->options.silence_max_s, &session->stream) < 0) {
-                server->refused++;
+                count(&server->refused, 1);
                 free(session);
                 return;
         }
@@ -1044,7 +1050,7 @@ static void session_begin(skep_server *server, int fd_take)
         if (server->sessions)
                 server->sessions->link = &session->next;
         server->sessions = session;
-        server->handshakes++;
+        count(&server->handshakes, 1);
         timer_update(server, session->greeted_until);
         session_greet(session);
 }

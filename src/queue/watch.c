@@ -261,12 +261,12 @@ static void after_fork(void)
 
 static void after_fork_in_child(void)
 {
-        pthread_mutex_init(&watchers_mutex, NULL);
         while (watchers) {
                 struct watcher *watcher = watchers;
                 watchers = watcher->next;
                 free(watcher);
         }
+        pthread_mutex_unlock(&watchers_mutex);
 }
 
 __attribute__((constructor)) static void watch_register(void)
