@@ -131,7 +131,7 @@ int barrier_wait(struct skep_agent *agent, struct shm_barrier *barrier, barrier_
                 else
                         turn_ends(barrier, false);
         } else if (result == 0) {
-                barrier->waiting = index + 1;
+                skep_store32_relaxed(&barrier->waiting, index + 1);
                 PROBE("barrier.came");
                 skep_store32(&barrier->awaited, 1);
         }
