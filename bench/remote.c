@@ -18,6 +18,7 @@
 #define CALLS 3000
 #define MANY 20000
 #define RUN 500
+#define THREADS 16
 #define ARRAY_BYTES (UINT64_C(48) << 20)
 #define KEY "sixteen bytes...and sixteen more"
 
@@ -157,7 +158,62 @@ static double bare_echo(void *unused)
         return (double)(now_ns() - start_ns) / CALLS / 1000;
 }
 
-/* Thousands of calls per second. */
+static void *get_some(void *unused)
+{
+        (void)unused;
+        struct skep_item key = skep_item_text("the key"), value;
+        for (int i = 0; i < MANY / THREADS; i++) {
+                MUST(skep_dict_get(dict, &key, &value, NULL));
+                skep_item_clear(&value);
+        }
+        return NULL;
+}
+
+static double skep_gets_of_threads(void *unused)
+{
+        pthread_t threads[THREADS];
+        int64_t start_ns = now_ns();
+
+        (void)unused;
+        for (int i = 0; i < THREADS; i++)
+                must(-pthread_create(&threads[i], NULL, get_some, NULL), "pthread_create");
+        for (int i = 0; i < THREADS; i++)
+                pthread_join(threads[i], NULL);
+        return MANY * 1e6 / (double)(now_ns() - start_ns);
+}
+
+static double skep_gets_many(void *unused)
+{
+        static struct skep_dict_entry entries[RUN];
+
+        (void)unused;
+        for (int i = 0; i < RUN; i++)
+                entries[i].key = skep_item_text("the key");
+        int64_t start_ns = now_ns();
+        for (int i = 0; i < MANY; i += RUN) {
+                MUST(skep_dict_get_many(dict, entries, RUN, NULL));
+                for (int j = 0; j < RUN; j++)
+                        skep_item_clear(&entries[j].value);
+        }
+        return MANY * 1e6 / (double)(now_ns() - start_ns);
+}
+
+static double bare_echoes_at_once(void *unused)
+{
+        char message[64] = { 0 };
+        int64_t start_ns = now_ns();
+
+        (void)unused;
+        for (int i = 0; i < MANY; i += THREADS) {
+                for (int j = 0; j < THREADS; j++)
+                        SSL_write(bare, message, sizeof(message));
+                for (int j = 0; j < THREADS; j++)
+                        must(SSL_read(bare, message, sizeof(message)) == 64 ? 0 : -EPROTO, "echo");
+                memset(message, 0, 8);
+        }
+        return MANY * 1e6 / (double)(now_ns() - start_ns);
+}
+
 static double skep_puts(void *unused)
 {
         static char memory[RUN][64];
@@ -230,6 +286,9 @@ int main(void)
         MUST(skep_dict_set(dict, &key, &value));
         pin(0);
         COMPETE("remote dict get", "TLS on 127.0.0.1", "us", ROUNDS, { "skep", skep_gets, NULL }, { "bare TLS echo", bare_echo, NULL });
+        COMPETE("remote dict get", "16 threads at once", "k/s", ROUNDS, { "skep", skep_gets_of_threads, NULL },
+                { "bare TLS echo", bare_echoes_at_once, NULL });
+        COMPETE("remote dict get", "pipelined, runs of 500", "k/s", ROUNDS, { "skep", skep_gets_many, NULL });
         COMPETE("remote puts, pipelined", "64 B, runs of 500", "k/s", ROUNDS, { "skep", skep_puts, NULL });
         COMPETE("remote put of an array", "48 MiB", "MB/s", ROUNDS, { "skep", skep_puts_array, NULL }, { "bare TLS", bare_bytes, NULL });
         skep_array_unref(array);

@@ -86,6 +86,16 @@ struct skep_dict_entry {
 #define SKEP_DICT_KEYS 1u
 
 /**
+ * Look many keys up, each by itself: others may write in between.  Of another machine's dict it is one question, whatever @p count is.
+ * @param entries    [count]: `key` is borrowed; `value` is written, a claim of its own, ended with skep_item_clear(), and `version`, 0: no such key,
+ *                   and `value` is NONE
+ * @param ret_found  how many are there; may be NULL
+ * @return 0; as skep_dict_get() but for -ENOENT, and then no value is claimed
+ * Cost: as skep_dict_get() for each.
+ */
+SKEP_API SKEP_NODISCARD int skep_dict_get_many(skep_dict *dict, struct skep_dict_entry *entries, uint64_t count, uint64_t *ret_found);
+
+/**
  * All keys and values, in order, as they were at one instant.
  * @param flags        SKEP_DICT_KEYS, or 0
  * @param ret_entries  [*ret_count], each a claim of its own; ended with skep_dict_entries_free()

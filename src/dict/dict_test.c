@@ -112,6 +112,28 @@ START_TEST(set_get_and_delete)
 }
 END_TEST
 
+START_TEST(many_are_got_at_once)
+{
+        struct skep_dict_entry many[3] = {{skep_item_text("a"), skep_item_none(), 5}, {skep_item_text("b"), skep_item_integer(5), 5},
+                                          {skep_item_text("c"), skep_item_none(), 5}};
+        uint64_t found = 0, version = 0;
+        OK(skep_dict_set(dict, TEXT("a"), NUMBER(1)));
+        OK(skep_dict_set(dict, TEXT("c"), TEXT(text_of(3, 5000))));
+        OK(skep_dict_get_many(dict, many, 3, &found));
+        ck_assert_uint_eq(found, 2);
+        OK(skep_dict_get(dict, TEXT("c"), NULL, &version));
+        ck_assert_int_eq((int)many[0].value.integer, 1);
+        ck_assert(many[1].value.kind == SKEP_ITEM_NONE && many[1].version == 0);
+        ck_assert_uint_eq(many[2].version, version);
+        ck_assert_uint_eq(many[2].value.bytes, 5000);
+        skep_item_clear(&many[2].value);
+        OK(skep_dict_get_many(dict, many, 0, NULL));
+        many[1].key.kind = 77;
+        ck_assert_int_eq(skep_dict_get_many(dict, many, 3, &found), -EINVAL);
+        ck_assert_uint_eq(found, 2);
+}
+END_TEST
+
 START_TEST(keys_of_every_kind)
 {
         static const char bytes[] = "\0key";
@@ -737,9 +759,9 @@ END_TEST
 
 int main(void)
 {
-        return RUN_TESTS("dict", setup, teardown, set_get_and_delete, keys_of_every_kind, numbers_that_are_equal_are_one_key_and_the_first_stays,
-                         pop_popitem_and_setdefault, versions_tell_what_was_set_since, adding_to_numbers, it_grows_to_many_keys_and_shrinks_again,
-                         a_stack_and_a_queue_of_keys_stay_small, keys_that_collide, a_long_walk_at_random_is_what_a_model_says,
+        return RUN_TESTS("dict", setup, teardown, set_get_and_delete, many_are_got_at_once, keys_of_every_kind,
+                         numbers_that_are_equal_are_one_key_and_the_first_stays, pop_popitem_and_setdefault, versions_tell_what_was_set_since,
+                         adding_to_numbers, it_grows_to_many_keys_and_shrinks_again, a_stack_and_a_queue_of_keys_stay_small, keys_that_collide, a_long_walk_at_random_is_what_a_model_says,
                          update_of_many_and_clear, long_keys_and_values_come_and_go, an_array_is_held_by_reference,
                          containers_nest_and_go_with_their_last_reference, a_very_deep_nest_goes, a_full_hive_leaves_the_dict_as_it_was,
                          a_key_that_finds_no_room_for_itself_leaves_no_trace, a_damaged_table_is_refused, who_waits_for_a_key_gets_it,

@@ -39,6 +39,46 @@ int skep_dict_get(skep_dict *dict, const struct skep_item *item, struct skep_ite
         return result < 0 ? result : look_up(dict, agent, &key, ret_value, ret_version);
 }
 
+static int get_many_far(skep_dict *dict, struct skep_dict_entry *entries, uint64_t count, uint64_t *got)
+{
+        struct item_call call = {.object = &dict->base, .method = REMOTE_DICT_GET_MANY, .items = &entries->key, .item_count = count,
+                                 .item_stride = sizeof *entries};
+        int result = item_call(&call);
+        for (; result == 0 && *got < count; *got += result == 0) {
+                struct skep_item version = skep_item_none();
+                result = item_call_next(&call, &entries[*got].value);
+                if (result == 0 && (result = item_call_next(&call, &version)) < 0)
+                        skep_item_clear(&entries[*got].value);
+                entries[*got].version = (uint64_t)version.integer;
+        }
+        free(call.run);
+        return result;
+}
+
+int skep_dict_get_many(skep_dict *dict, struct skep_dict_entry *entries, uint64_t count, uint64_t *ret_found)
+{
+        uint64_t got = 0, found = 0;
+        int result = 0;
+        if (DICT_FAR(dict) && count)
+                result = get_many_far(dict, entries, count, &got);
+        for (; got < count && result == 0; got += result == 0) {
+                result = skep_dict_get(dict, &entries[got].key, &entries[got].value, &entries[got].version);
+                if (result == -ENOENT) {
+                        entries[got].value = skep_item_none();
+                        entries[got].version = 0;
+                        result = 0;
+                }
+        }
+        for (uint64_t i = 0; i < got; i++) {
+                found += entries[i].version != 0;
+                if (result < 0)
+                        skep_item_clear(&entries[i].value);
+        }
+        if (result == 0 && ret_found)
+                *ret_found = found;
+        return result;
+}
+
 int skep_dict_contains(skep_dict *dict, const struct skep_item *key)
 {
         int result = skep_dict_get(dict, key, NULL, NULL);

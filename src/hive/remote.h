@@ -89,6 +89,7 @@ enum remote_method {
         REMOTE_DICT_POPITEM,   /* ; key, value */
         REMOTE_DICT_UPDATE,    /* key, value ... */
         REMOTE_DICT_CLEAR,
+        REMOTE_DICT_GET_MANY,  /* key ... -> how many; value, version ... */
 
         REMOTE_LIST_LENGTH = 136, /* -> length */
         REMOTE_LIST_GET,       /* index -> version; item */

@@ -244,20 +244,17 @@ static int answer_ends(void *context)
         return pending == client->own;
 }
 
-/* Read until our own answer is there. @return 0; the connection is broken, or the interrupt function said so: negative */
-static int read_for(struct client *client, struct pending *own, bool *ret_broken, bool may_interrupt)
+/* Read until our own answer is there, or until the deadline. @return 0; -ETIMEDOUT; other: the connection is broken */
+static int read_for(struct client *client, struct pending *own, skep_deadline deadline)
 {
         client->own = own;
         for (;;) {
                 int64_t result = wire_read(&client->reader, 0);
                 if (result == 0)
                         return 0;
-                if (!stream_wants(result)) {
-                        *ret_broken = true;
+                if (!stream_wants(result))
                         return -ECONNRESET;
-                }
-                int waited = may_interrupt ? net_wait(skep_connection_fd(client->connection), stream_events(result), skep_forever())
-                                           : net_wait_surely(skep_connection_fd(client->connection), stream_events(result));
+                int waited = net_wait_surely(skep_connection_fd(client->connection), stream_events(result), deadline);
                 if (waited < 0)
                         return waited;
         }
@@ -274,6 +271,15 @@ static void hand_over(struct client *client)
                         }
 }
 
+/* Under `mutex`, which is let go meanwhile. @return what the interrupt function said */
+static int ask(struct client *client)
+{
+        pthread_mutex_unlock(&client->mutex);
+        int told = wait_ask();
+        pthread_mutex_lock(&client->mutex);
+        return told;
+}
+
 /* Under `mutex`: wait for a slice, as somebody else reads. @return what the interrupt function said */
 static int wait_turn(struct client *client, struct pending *own, bool may_interrupt)
 {
@@ -282,34 +288,29 @@ static int wait_turn(struct client *client, struct pending *own, bool may_interr
         own->waits = true;
         int error = pthread_cond_clockwait(&own->wake, &client->mutex, CLOCK_MONOTONIC, &until);
         own->waits = false;
-        if (!error || !may_interrupt || !wait_may_be_interrupted())
-                return 0;
+        return error && may_interrupt ? ask(client) : 0;
+}
+
+/* Under `mutex`: read for all.  The interrupt function may wait for who waits for an answer (Python's GIL), so it is asked when others can read. */
+static int read_turn(struct client *client, struct pending *own, bool may_interrupt)
+{
+        bool sliced = may_interrupt && wait_may_be_interrupted();
+        client->reading = true;
         pthread_mutex_unlock(&client->mutex);
-        int told = wait_ask();
+        int result = read_for(client, own, sliced ? skep_within_ns(WAIT_SLICE_NS) : skep_forever());
         pthread_mutex_lock(&client->mutex);
-        return told;
+        client->reading = false;
+        if (result < 0 && result != -ETIMEDOUT)
+                broken(client);
+        hand_over(client);
+        return result == -ETIMEDOUT ? ask(client) : 0;
 }
 
 /* Under `mutex`: wait for the answer. @return 0 it is there, or never comes; what the interrupt function said */
 static int await(struct client *client, struct pending *own, bool may_interrupt)
 {
         while (!own->done) {
-                int told;
-                if (client->reading) {
-                        told = wait_turn(client, own, may_interrupt);
-                } else {
-                        bool is_broken = false;
-                        client->reading = true;
-                        pthread_mutex_unlock(&client->mutex);
-                        told = read_for(client, own, &is_broken, may_interrupt);
-                        pthread_mutex_lock(&client->mutex);
-                        client->reading = false;
-                        if (is_broken) {
-                                broken(client);
-                                told = 0;
-                        }
-                        hand_over(client);
-                }
+                int told = client->reading ? wait_turn(client, own, may_interrupt) : read_turn(client, own, may_interrupt);
                 if (told < 0)
                         return told;
         }

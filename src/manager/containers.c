@@ -99,6 +99,33 @@ static int dict_get(struct call *call, skep_deadline unused)
         return argument(call, 0) ? answer_taken(call, 0, &value) : 0;
 }
 
+static int dict_get_many(struct call *call, skep_deadline unused)
+{
+        (void)unused;
+        struct skep_item *keys, *items;
+        uint64_t count, found = 0;
+        int result = items_all(call, &keys, &count);
+        if (result < 0)
+                return result;
+        struct skep_dict_entry *entries = calloc(count + 1, sizeof *entries);
+        items = calloc(2 * count + 1, sizeof *items);
+        for (uint64_t i = 0; entries && i < count; i++)
+                entries[i].key = keys[i];
+        result = entries && items ? skep_dict_get_many(call->handle, entries, count, &found) : -ENOMEM;
+        for (uint64_t i = 0; result == 0 && i < count; i++) {
+                items[2 * i] = entries[i].value;
+                items[2 * i + 1] = skep_item_integer((int64_t)entries[i].version);
+        }
+        bool got = result == 0;
+        result = answer_items(call, result, items, got ? 2 * count : 0);
+        for (uint64_t i = 0; got && i < count; i++)
+                skep_item_clear(&entries[i].value);
+        free(items);
+        free(entries);
+        free(keys);
+        return answer_number(call, result, found);
+}
+
 static int dict_length(struct call *call, skep_deadline unused)
 {
         (void)unused;
@@ -403,6 +430,7 @@ const struct method container_methods[REMOTE_METHOD_END - REMOTE_DICT_GET] = {
         DICT(GET, get), DICT(LENGTH, length), DICT(SNAPSHOT, snapshot), DICT(WAIT, wait, .flags = METHOD_WAITS), DICT(SET, set), DICT(SET_IF, set),
         DICT(SETDEFAULT, set), DICT(ADD, add), DICT(DELETE, delete), DICT(DELETE_IF, delete), DICT(POP, delete), DICT(CLEAR, clear),
         [REMOTE_DICT_POPITEM - REMOTE_DICT_GET] = {.run = dict_popitem, .kind = &dict_kind},
+        [REMOTE_DICT_GET_MANY - REMOTE_DICT_GET] = {.run = dict_get_many, .kind = &dict_kind},
         [REMOTE_DICT_UPDATE - REMOTE_DICT_GET] = {.run = dict_update, .kind = &dict_kind},
 #define LIST(name, function, count, ...) [REMOTE_LIST_##name - REMOTE_DICT_GET] = {.run = list_##function, .kind = &list_kind, .integers = (count), __VA_ARGS__}
         LIST(LENGTH, length, 0), LIST(GET, get, 1), LIST(GET_SLICE, get_slice, 3), LIST(VERSION, version, 0), LIST(WAIT, wait, 1, .flags = METHOD_WAITS),

@@ -525,6 +525,13 @@ START_TEST(a_dict_from_afar)
         for (int i = 0; i < 100; i++)
                 many[i] = (struct skep_dict_entry){skep_item_integer(i), skep_item_integer(i * i), 0};
         ck_assert_int_eq(skep_dict_update(dict, many, 100), 0);
+        for (int i = 0; i < 100; i++)
+                many[i] = (struct skep_dict_entry){skep_item_integer(2 * i), skep_item_none(), 77};
+        ck_assert_int_eq(skep_dict_get_many(dict, many, 100, &count), 0);
+        ck_assert_uint_eq(count, 50);
+        for (int i = 0; i < 100; i++)
+                ck_assert(i < 50 ? many[i].version && many[i].value.integer == 4 * i * i : !many[i].version && many[i].value.kind == SKEP_ITEM_NONE);
+        ck_assert_int_eq(skep_dict_get_many(dict, many, 0, NULL), 0);
         ck_assert_int_eq(skep_dict_popitem(dict, &got, &value), 0);
         ck_assert(got.integer == 99 && value.integer == 99 * 99);
         ck_assert_int_eq(skep_dict_clear(dict), 0);
@@ -545,6 +552,8 @@ START_TEST(a_dict_from_afar)
         ck_assert_int_eq(skep_dict_set(same, &key, &value), 0);
         ck_assert_int_eq(skep_dict_get(dict, &key, &got, NULL), -ENOTSUP);
         ck_assert_int_eq(skep_dict_pop(dict, &key, &got), -ENOTSUP);
+        many[0].key = key;
+        ck_assert_int_eq(skep_dict_get_many(dict, many, 1, NULL), -ENOTSUP);
         ck_assert_int_eq(skep_dict_contains(dict, &key), 1);
         ck_assert_int_eq(skep_dict_set(dict, &key, &value), -ENOTSUP);
         value = skep_item_object(skep_dict_reference(dict));

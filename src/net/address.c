@@ -63,13 +63,13 @@ int net_wait(int fd, int events, skep_deadline deadline)
         }
 }
 
-int net_wait_surely(int fd, int events)
+int net_wait_surely(int fd, int events, skep_deadline deadline)
 {
         int result;
         do
-                result = os_socket_poll(fd, events, INT64_MAX);
+                result = os_socket_poll(fd, events, deadline.monotonic_ns);
         while (result == -EINTR);
-        return result < 0 ? result : 0;
+        return result < 0 ? result : result ? 0 : -ETIMEDOUT;
 }
 
 static int connect_to(const struct os_address *address, int *ret_fd, skep_deadline deadline)

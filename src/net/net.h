@@ -50,8 +50,8 @@ void stream_close(struct stream *stream, bool tell);
 /* 0: ready; -ETIMEDOUT; what the thread's interrupt function said. */
 int net_wait(int fd, int events, skep_deadline deadline);
 
-/* The same without end, interrupt function or not. */
-int net_wait_surely(int fd, int events);
+/* The same without asking the interrupt function. */
+int net_wait_surely(int fd, int events, skep_deadline deadline);
 
 /* What stream_read() says, of a connection whose frames the caller reads himself. -ESTALE of a parent */
 int64_t connection_read(skep_connection *connection, void *buffer, size_t bytes);

@@ -48,6 +48,12 @@ START_TEST(every_function_of_a_dict)
         OK(skep_dict_wait(dict, &key, 0, &value, &version, skep_nowait()));
         OK(skep_dict_length(dict, &count));
         ck_assert_uint_eq(count, 2);
+        struct skep_dict_entry wanted[] = {{key, skep_item_none(), 0}, {skep_item_text("nowhere"), one, 1}};
+        OK(skep_dict_get_many(dict, wanted, 2, &count));
+        ck_assert_uint_eq(count, 1);
+        ck_assert(wanted[0].version && !wanted[1].version);
+        skep_item_clear(&wanted[0].value);
+        OK(skep_dict_length(dict, &count));
         OK(skep_dict_snapshot(dict, 0, &entries, &count));
         ck_assert_uint_eq(count, 2);
         ck_assert(skep_item_equal(&entries[0].key, &key));
