@@ -39,6 +39,11 @@ uint32_t element_from_format(const char *format)
         return 0;
 }
 
+const char *format_of_element(uint32_t element)
+{
+        return element && element < SKEP_ELEMENT_COUNT ? formats[element] : NULL;
+}
+
 static uint32_t element_from_name(PyObject *name)
 {
         const char *text = PyUnicode_AsUTF8(name);

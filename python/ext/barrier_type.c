@@ -24,7 +24,7 @@ static int barrier_init(PyObject *self, PyObject *args, PyObject *kwargs)
                 PyErr_SetString(PyExc_ValueError, "parties must be > 0");
                 return -1;
         }
-        result = skep_barrier_create(hive_of, name, (uint32_t)parties, &handle);
+        ASK(hive, result, skep_barrier_create(hive_of, name, (uint32_t)parties, &handle));
         return shared_adopt(self, &barrier_kind, hive, result, handle);
 }
 
@@ -109,17 +109,25 @@ static PyObject *barrier_get_parties(PyObject *self, void *unused)
 static PyObject *barrier_get_waiting(PyObject *self, void *unused)
 {
         void *handle = shared_handle(self);
+        uint32_t count;
 
         (void)unused;
-        return handle ? PyLong_FromUnsignedLong(skep_barrier_waiting(handle)) : NULL;
+        if (!handle)
+                return NULL;
+        ASK(as_shared(self)->hive, count, skep_barrier_waiting(handle));
+        return PyLong_FromUnsignedLong(count);
 }
 
 static PyObject *barrier_get_broken(PyObject *self, void *unused)
 {
         void *handle = shared_handle(self);
+        int result;
 
         (void)unused;
-        return handle ? PyBool_FromLong(skep_barrier_is_broken(handle)) : NULL;
+        if (!handle)
+                return NULL;
+        ASK(as_shared(self)->hive, result, skep_barrier_is_broken(handle));
+        return PyBool_FromLong(result);
 }
 
 static PyMethodDef barrier_methods[] = {

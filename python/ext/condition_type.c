@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* condition_type.c - skep._core.Condition, bound to a Lock or RLock object, which alone is acquired and released */
+/*
+ * condition_type.c - skep._core.Condition
+ *
+ * Bound to a Lock or RLock object, which alone is acquired and released; or, found by name or made without one, to a lock that this process has no
+ * object for: then through the condition.
+ */
 #include "state.h"
 
 #include <errno.h>
@@ -28,6 +33,15 @@ static int check_lock(const struct core_state *state, PyObject *hive, PyObject *
         return 0;
 }
 
+/* @param lock  None: through the condition */
+static void bind(PyObject *self, PyObject *lock)
+{
+        if (lock == Py_None)
+                return;
+        Py_INCREF(lock);
+        as_shared(self)->lock = lock;
+}
+
 static int condition_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
         static char *keywords[] = {"hive", "lock", "name", NULL};
@@ -39,17 +53,16 @@ static int condition_init(PyObject *self, PyObject *args, PyObject *kwargs)
         int result;
 
         if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|z", keywords, &hive, &lock, &options.name) || !(hive_of = shared_init_hive(self, hive)) ||
-            check_lock(object->state, hive, lock) < 0)
+            (lock != Py_None && check_lock(object->state, hive, lock) < 0))
                 return -1;
-        if (PyObject_TypeCheck(lock, object->state->rlock_type))
+        if (lock != Py_None && PyObject_TypeCheck(lock, object->state->rlock_type))
                 options.rlock = as_shared(lock)->handle;
-        else
+        else if (lock != Py_None)
                 options.lock = as_shared(lock)->handle;
-        result = skep_condition_create(hive_of, &options, &handle);
+        ASK(hive, result, skep_condition_create(hive_of, &options, &handle));
         if (shared_adopt(self, &condition_kind, hive, result, handle) < 0)
                 return -1;
-        Py_INCREF(lock);
-        object->lock = lock;
+        bind(self, lock);
         return 0;
 }
 
@@ -66,16 +79,89 @@ static PyObject *condition_attach(PyObject *type, PyObject *args)
                 return NULL;
         }
         lock = PyTuple_GET_ITEM(args, 3);
-        if (check_lock(state, PyTuple_GET_ITEM(args, 0), lock) < 0 || !(arguments = PyTuple_GetSlice(args, 0, 3)))
+        if ((lock != Py_None && check_lock(state, PyTuple_GET_ITEM(args, 0), lock) < 0) || !(arguments = PyTuple_GetSlice(args, 0, 3)))
                 return NULL;
         self = shared_attach(type, arguments, &condition_kind);
         Py_DECREF(arguments);
-        if (self) {
-                Py_INCREF(lock);
-                as_shared(self)->lock = lock;
-        }
+        if (self)
+                bind(self, lock);
         return self;
 }
+
+static PyObject *condition_open(PyObject *type, PyObject *args)
+{
+        return shared_open(type, args, &condition_kind);
+}
+
+/* --- the lock --- */
+
+static int attempt_acquire(void *handle, skep_deadline deadline)
+{
+        return skep_condition_acquire(handle, deadline);
+}
+
+static int acquire(PyObject *self, const struct patience *patience)
+{
+        struct shared_object *object = as_shared(self);
+        void *handle = shared_handle(self);
+        int result;
+
+        if (!handle)
+                return WAIT_RAISED;
+        if (object->lock)
+                return holdable_acquire(object->lock, patience);
+        result = wait_for(attempt_acquire, handle, patience, hive_is_remote(object->hive));
+        if (result != SKEP_OWNER_DIED || owner_died_news(self) == 0)
+                return result == SKEP_OWNER_DIED ? 0 : result;
+        (void)skep_condition_release(handle);
+        return WAIT_RAISED;
+}
+
+static int release(PyObject *self)
+{
+        struct shared_object *object = as_shared(self);
+        void *handle = shared_made(self);
+        int result;
+
+        if (!handle)
+                return -1;
+        if (object->lock)
+                return holdable_release(object->lock);
+        ASK(object->hive, result, skep_condition_release(handle));
+        if (result == 0)
+                return 0;
+        if (result == -EPERM)
+                PyErr_SetString(PyExc_AssertionError, "attempt to release a lock that this thread does not own");
+        else
+                raise_result(object->state, result, NULL, 0);
+        return -1;
+}
+
+PyDoc_STRVAR(acquire_doc, "acquire(block=True, timeout=None)\n--\n\nTake the lock; whether it was taken.");
+static PyObject *condition_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+        struct patience patience = {.deadline = skep_forever(), .blocks = true};
+        int result;
+
+        if ((count || names) && parse_waiting(as_shared(self)->state, "acquire", args, count, names, 0, &patience) < 0)
+                return NULL;
+        result = acquire(self, &patience);
+        if (result == 0)
+                Py_RETURN_TRUE;
+        if (result == -ETIMEDOUT)
+                Py_RETURN_FALSE;
+        return raise_result(as_shared(self)->state, result, NULL, 0);
+}
+
+static PyObject *condition_release(PyObject *self, PyObject *unused)
+{
+        (void)unused;
+        if (release(self) < 0)
+                return NULL;
+        Py_RETURN_NONE;
+}
+
+/* --- waiting --- */
 
 static int attempt_wait(void *handle, skep_deadline deadline)
 {
@@ -100,7 +186,7 @@ static PyObject *condition_wait(PyObject *self, PyObject *const *args, Py_ssize_
                 Py_RETURN_FALSE;
         if (result == SKEP_OWNER_DIED) {
                 /* The lock is held, and the caller releases it as ever. */
-                if (owner_died_news(object->lock) < 0)
+                if (owner_died_news(object->lock ? object->lock : self) < 0)
                         return NULL;
                 Py_RETURN_TRUE;
         }
@@ -113,8 +199,10 @@ static PyObject *condition_wait(PyObject *self, PyObject *const *args, Py_ssize_
 static PyObject *notify(PyObject *self, uint32_t count)
 {
         void *handle = shared_handle(self);
-        int result = handle ? skep_condition_notify(handle, count) : WAIT_RAISED;
+        int result = WAIT_RAISED;
 
+        if (handle)
+                ASK(as_shared(self)->hive, result, skep_condition_notify(handle, count));
         if (result == 0)
                 Py_RETURN_NONE;
         if (result != -EPERM)
@@ -143,7 +231,7 @@ static PyObject *condition_notify_all(PyObject *self, PyObject *unused)
 static PyObject *condition_enter(PyObject *self, PyObject *unused)
 {
         static const struct patience forever = {.deadline = {INT64_MAX}, .blocks = true};
-        int result = shared_handle(self) ? holdable_acquire(as_shared(self)->lock, &forever) : WAIT_RAISED;
+        int result = acquire(self, &forever);
 
         (void)unused;
         if (result == 0)
@@ -155,9 +243,7 @@ static PyObject *condition_exit(PyObject *self, PyObject *const *args, Py_ssize_
 {
         (void)args;
         (void)count;
-        if (!shared_made(self) || holdable_release(as_shared(self)->lock) < 0)
-                return NULL;
-        Py_RETURN_NONE;
+        return condition_release(self, NULL);
 }
 
 struct count_context {
@@ -189,12 +275,17 @@ static PyObject *condition_get_lock(PyObject *self, void *unused)
         (void)unused;
         if (!shared_made(self))
                 return NULL;
+        if (!as_shared(self)->lock)
+                Py_RETURN_NONE;
         Py_INCREF(as_shared(self)->lock);
         return as_shared(self)->lock;
 }
 
 static PyMethodDef condition_methods[] = {
         {"attach", condition_attach, METH_VARARGS | METH_CLASS, attach_doc},
+        {"open", condition_open, METH_VARARGS | METH_CLASS, "open(hive, name)\n--\n\nThe condition of that name.  FileNotFoundError: there is none."},
+        {"acquire", FAST(condition_acquire), acquire_doc},
+        {"release", condition_release, METH_NOARGS, "release()\n--\n\nRelease the lock."},
         {"wait", FAST(condition_wait), wait_doc},
         {"notify", (PyCFunction)(void (*)(void))condition_notify, METH_VARARGS | METH_KEYWORDS, notify_doc},
         {"notify_all", condition_notify_all, METH_NOARGS, "notify_all()\n--\n\nWake all.  AssertionError: the lock is not held."},
@@ -206,11 +297,12 @@ static PyMethodDef condition_methods[] = {
 
 static PyGetSetDef condition_getset[] = {
         SHARED_ATTRIBUTES,
-        {"_lock", condition_get_lock, NULL, "The Lock or RLock that it is bound to.", NULL},
+        {"_lock", condition_get_lock, NULL, "The Lock or RLock that it is bound to; None: one that this process has no object for.", NULL},
         {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyDoc_STRVAR(condition_doc, "Condition(hive, lock, name=None)\n--\n\nA condition in a hive, bound to a Lock or RLock of the same hive.");
+PyDoc_STRVAR(condition_doc, "Condition(hive, lock, name=None)\n--\n\n"
+                            "A condition in a hive, bound to a Lock or RLock of the same hive; None: to one of its own.");
 
 static PyType_Slot condition_slots[] = {
         {Py_tp_doc, (void *)condition_doc},

@@ -91,7 +91,7 @@ static PyObject *deliver(PyTypeObject *type, PyObject *queue_object, const struc
         if (!self)
                 return NULL;
         queue->used = true;
-        result = patience ? wait_for(attempt_borrow, &context, patience, false) : skep_queue_borrow_dead(context.queue, &loan);
+        result = patience ? wait_for(attempt_borrow, &context, patience, hive_is_remote(queue->hive)) : skep_queue_borrow_dead(context.queue, &loan);
         if (result != 0) {
                 Py_DECREF(self);
                 if (result == -ETIMEDOUT)

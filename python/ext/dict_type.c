@@ -35,7 +35,7 @@ static int dict_init(PyObject *self, PyObject *args, PyObject *kwargs)
                 return -1;
         }
         options.capacity = (uint64_t)capacity;
-        result = skep_dict_create(hive_of, &options, &handle);
+        ASK(hive, result, skep_dict_create(hive_of, &options, &handle));
         return shared_adopt(self, &dict_kind, hive, result, handle);
 }
 
@@ -50,7 +50,7 @@ static int namespace_init(PyObject *self, PyObject *args, PyObject *kwargs)
 
         if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|z:Namespace", keywords, &hive, &name) || !(hive_of = shared_init_hive(self, hive)))
                 return -1;
-        result = skep_namespace_create(hive_of, name, &handle);
+        ASK(hive, result, skep_namespace_create(hive_of, name, &handle));
         return shared_adopt(self, &namespace_kind, hive, result, handle);
 }
 
@@ -112,7 +112,7 @@ static int look_up(PyObject *self, PyObject *key, struct skep_item *ret_value, u
 
         if (!dict || key_of(self, key, true, &given) < 0)
                 return WAIT_RAISED;
-        result = skep_dict_get(dict, &given.item, ret_value, ret_version);
+        ASK(as_shared(self)->hive, result, skep_dict_get(dict, &given.item, ret_value, ret_version));
         given_end(&given);
         if (result == -EMSGSIZE)
                 return -ENOENT; /* too long to be there */
@@ -142,9 +142,9 @@ static int dict_assign(PyObject *self, PyObject *key, PyObject *value)
         if (!dict || key_of(self, key, !value, &key_given) < 0)
                 return -1;
         if (!value) {
-                result = skep_dict_delete(dict, &key_given.item);
+                ASK(as_shared(self)->hive, result, skep_dict_delete(dict, &key_given.item));
         } else if (value_of(self, value, &value_given) == 0) {
-                result = skep_dict_set(dict, &key_given.item, &value_given.item);
+                ASK(as_shared(self)->hive, result, skep_dict_set(dict, &key_given.item, &value_given.item));
                 given_end(&value_given);
         } else {
                 result = WAIT_RAISED;
@@ -167,8 +167,10 @@ static Py_ssize_t dict_length(PyObject *self)
 {
         skep_dict *dict = shared_handle(self);
         uint64_t count;
-        int result = dict ? skep_dict_length(dict, &count) : WAIT_RAISED;
+        int result = WAIT_RAISED;
 
+        if (dict)
+                ASK(as_shared(self)->hive, result, skep_dict_length(dict, &count));
         if (result == 0)
                 return (Py_ssize_t)count;
         raise_for(self, result, NULL);
@@ -203,7 +205,7 @@ static PyObject *dict_setdefault(PyObject *self, PyObject *const *args, Py_ssize
                 return NULL;
         result = value_of(self, value, &value_given) < 0 ? WAIT_RAISED : 0;
         if (result == 0) {
-                result = skep_dict_setdefault(dict, &key_given.item, &value_given.item, &there);
+                ASK(as_shared(self)->hive, result, skep_dict_setdefault(dict, &key_given.item, &value_given.item, &there));
                 given_end(&value_given);
         }
         given_end(&key_given);
@@ -225,7 +227,7 @@ static PyObject *dict_pop(PyObject *self, PyObject *const *args, Py_ssize_t coun
 
         if (!dict || takes("pop", count, 1, 2) < 0 || key_of(self, args[0], true, &given) < 0)
                 return NULL;
-        result = skep_dict_pop(dict, &given.item, &value);
+        ASK(as_shared(self)->hive, result, skep_dict_pop(dict, &given.item, &value));
         given_end(&given);
         if (result == 0)
                 return object_of(self, &value);
@@ -263,9 +265,11 @@ static PyObject *dict_popitem(PyObject *self, PyObject *unused)
         skep_dict *dict = shared_handle(self);
         struct skep_dict_entry entry = {0};
         PyObject *pair;
-        int result = dict ? skep_dict_popitem(dict, &entry.key, &entry.value) : WAIT_RAISED;
+        int result = WAIT_RAISED;
 
         (void)unused;
+        if (dict)
+                ASK(as_shared(self)->hive, result, skep_dict_popitem(dict, &entry.key, &entry.value));
         if (result == -ENOENT)
                 PyErr_SetString(PyExc_KeyError, "popitem(): dictionary is empty");
         if (result != 0)
@@ -303,9 +307,9 @@ static int write_if(PyObject *self, PyObject *key, uint64_t version, PyObject *v
         if (!dict || key_of(self, key, !value, &key_given) < 0)
                 return -1;
         if (!value) {
-                result = skep_dict_delete_if(dict, &key_given.item, version);
+                ASK(as_shared(self)->hive, result, skep_dict_delete_if(dict, &key_given.item, version));
         } else if (value_of(self, value, &value_given) == 0) {
-                result = skep_dict_set_if(dict, &key_given.item, version, &value_given.item, NULL);
+                ASK(as_shared(self)->hive, result, skep_dict_set_if(dict, &key_given.item, version, &value_given.item, NULL));
                 given_end(&value_given);
         } else {
                 result = WAIT_RAISED;
@@ -384,7 +388,7 @@ static PyObject *dict_add(PyObject *self, PyObject *const *args, Py_ssize_t coun
         }
         if (key_of(self, args[0], false, &given) < 0)
                 return NULL;
-        result = skep_dict_add(dict, &given.item, &number, SKEP_DICT_MISSING_IS_ZERO, &sum);
+        ASK(as_shared(self)->hive, result, skep_dict_add(dict, &given.item, &number, SKEP_DICT_MISSING_IS_ZERO, &sum));
         given_end(&given);
         if (result == 0)
                 return object_of(self, &sum);
@@ -424,7 +428,7 @@ static int wait_key(PyObject *self, PyObject *key, PyObject *timeout, struct wai
                 return WAIT_RAISED;
         wait->key = &given.item;
         Py_INCREF(self); /* nobody else may hold it meanwhile */
-        result = wait_for(wait_attempt, wait, &patience, false);
+        result = wait_for(wait_attempt, wait, &patience, hive_is_remote(as_shared(self)->hive));
         Py_DECREF(self);
         given_end(&given);
         if (result != 0)

@@ -19,38 +19,45 @@ static int event_init(PyObject *self, PyObject *args, PyObject *kwargs)
 
         if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|z:Event", keywords, &hive, &name) || !(hive_of = shared_init_hive(self, hive)))
                 return -1;
-        result = skep_event_create(hive_of, name, &handle);
+        ASK(hive, result, skep_event_create(hive_of, name, &handle));
         return shared_adopt(self, &event_kind, hive, result, handle);
 }
 
 static PyObject *event_is_set(PyObject *self, PyObject *unused)
 {
         void *handle = shared_handle(self);
+        int result;
 
         (void)unused;
-        return handle ? PyBool_FromLong(skep_event_is_set(handle)) : NULL;
+        if (!handle)
+                return NULL;
+        ASK(as_shared(self)->hive, result, skep_event_is_set(handle));
+        return PyBool_FromLong(result);
+}
+
+static PyObject *event_change(PyObject *self, int (*change)(skep_event *event))
+{
+        void *handle = shared_handle(self);
+        int result;
+
+        if (!handle)
+                return NULL;
+        ASK(as_shared(self)->hive, result, change(handle));
+        if (result < 0)
+                return raise_result(as_shared(self)->state, result, NULL, 0);
+        Py_RETURN_NONE;
 }
 
 static PyObject *event_set(PyObject *self, PyObject *unused)
 {
-        void *handle = shared_handle(self);
-
         (void)unused;
-        if (!handle)
-                return NULL;
-        (void)skep_event_set(handle);
-        Py_RETURN_NONE;
+        return event_change(self, skep_event_set);
 }
 
 static PyObject *event_clear(PyObject *self, PyObject *unused)
 {
-        void *handle = shared_handle(self);
-
         (void)unused;
-        if (!handle)
-                return NULL;
-        (void)skep_event_clear(handle);
-        Py_RETURN_NONE;
+        return event_change(self, skep_event_clear);
 }
 
 static int attempt_wait(void *handle, skep_deadline deadline)
@@ -67,7 +74,7 @@ static PyObject *event_wait(PyObject *self, PyObject *const *args, Py_ssize_t co
 
         if (!handle || ((count || names) && parse_timeout(as_shared(self)->state, "wait", args, count, names, &patience) < 0))
                 return NULL;
-        result = wait_for(attempt_wait, handle, &patience, false);
+        result = wait_for(attempt_wait, handle, &patience, hive_is_remote(as_shared(self)->hive));
         if (result == 0)
                 Py_RETURN_TRUE;
         if (result == -ETIMEDOUT)

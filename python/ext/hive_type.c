@@ -169,6 +169,7 @@ static PyObject *hive_connect(PyObject *type, PyObject *args, PyObject *kwargs)
                 return NULL;
         result = wait_without_gil(attempt_connect, &connecting, patience.deadline);
         as_hive(self)->hive = connecting.hive;
+        as_hive(self)->is_remote = true;
         if (result == WAIT_RAISED) {
                 Py_CLEAR(self);
         } else if (result < 0) {
@@ -182,6 +183,30 @@ static PyObject *hive_connect(PyObject *type, PyObject *args, PyObject *kwargs)
                 Py_CLEAR(self);
         }
         return self;
+}
+
+static int attempt_reconnect(void *hive, skep_deadline deadline)
+{
+        return skep_hive_reconnect(hive, deadline);
+}
+
+PyDoc_STRVAR(reconnect_doc, "reconnect(timeout=None)\n--\n\n"
+                            "Connect again to the same server, also in a forked child.  Objects go on as far as they are there; nothing is held.");
+static PyObject *hive_reconnect(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+        struct patience patience = {.deadline = skep_forever(), .blocks = true};
+        skep_hive *hive = own_handle(self);
+        int result;
+
+        if (!hive || ((count || names) && parse_timeout(as_hive(self)->state, "reconnect", args, count, names, &patience) < 0))
+                return NULL;
+        result = wait_without_gil(attempt_reconnect, hive, patience.deadline);
+        if (result == 0)
+                Py_RETURN_NONE;
+        if (result != -EINVAL)
+                return raise_result(as_hive(self)->state, result, NULL, 0);
+        PyErr_SetString(PyExc_ValueError, "the hive is of this machine");
+        return NULL;
 }
 
 PyDoc_STRVAR(close_doc, "close()\n--\n\n"
@@ -300,7 +325,7 @@ static PyObject *hive_forget(PyObject *self, PyObject *name)
 
         if (!text)
                 return NULL;
-        result = skep_hive_forget(hive, text);
+        ASK(self, result, skep_hive_forget(hive, text));
         if (result < 0)
                 return raise_result(as_hive(self)->state, result, hive, 0);
         Py_RETURN_NONE;
@@ -322,6 +347,12 @@ static PyObject *hive_get_member(PyObject *self, void *unused)
         return hive ? PyLong_FromUnsignedLong(skep_hive_member(hive)) : NULL;
 }
 
+static PyObject *hive_get_is_remote(PyObject *self, void *unused)
+{
+        (void)unused;
+        return PyBool_FromLong(hive_is_remote(self));
+}
+
 static PyObject *hive_get_closed(PyObject *self, void *unused)
 {
         (void)unused;
@@ -333,6 +364,7 @@ static PyMethodDef hive_methods[] = {
         {"attach", hive_attach, METH_O | METH_CLASS, attach_doc},
         {"open", hive_open, METH_O | METH_CLASS, open_doc},
         {"connect", (PyCFunction)(void (*)(void))hive_connect, METH_VARARGS | METH_KEYWORDS | METH_CLASS, connect_doc},
+        {"reconnect", FAST(hive_reconnect), reconnect_doc},
         {"close", hive_close, METH_NOARGS, close_doc},
         {"reap", hive_reap, METH_NOARGS, reap_doc},
         {"verify", hive_verify, METH_NOARGS, verify_doc},
@@ -346,6 +378,7 @@ static PyGetSetDef hive_getset[] = {
         {"fd", hive_get_fd, NULL, "Descriptor of the hive, close-on-exec; the hive's own.", NULL},
         {"member", hive_get_member, NULL, "Index of this process in the member table.", NULL},
         {"closed", hive_get_closed, NULL, "Whether close() was called.", NULL},
+        {"is_remote", hive_get_is_remote, NULL, "Whether it is another machine's.", NULL},
         {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -36,7 +36,7 @@ int holdable_acquire(PyObject *self, const struct patience *patience)
 {
         struct shared_object *object = as_shared(self);
         void *handle = shared_handle(self);
-        int result = handle ? wait_for(kind_of(self)->acquire, handle, patience, false) : WAIT_RAISED;
+        int result = handle ? wait_for(kind_of(self)->acquire, handle, patience, hive_is_remote(object->hive)) : WAIT_RAISED;
 
         if (result == 0 && object->on_owner_died != OWNER_DIED_RAISES)
                 return 0;
@@ -46,8 +46,10 @@ int holdable_acquire(PyObject *self, const struct patience *patience)
 int holdable_release(PyObject *self)
 {
         void *handle = shared_made(self);
-        int result = handle ? kind_of(self)->release(handle) : WAIT_RAISED;
+        int result = WAIT_RAISED;
 
+        if (handle)
+                ASK(as_shared(self)->hive, result, kind_of(self)->release(handle));
         if (result == 0)
                 return 0;
         if (result == -EPERM && kind_of(self)->not_mine)
@@ -236,7 +238,7 @@ static int lock_init(PyObject *self, PyObject *args, PyObject *kwargs)
         if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|zz", keywords, &hive, &name, &choice) ||
             on_owner_died_from(choice, &object->on_owner_died) < 0 || !(hive_of = shared_init_hive(self, hive)))
                 return -1;
-        result = kind->create(hive_of, name, &handle);
+        ASK(hive, result, kind->create(hive_of, name, &handle));
         return shared_adopt(self, &kind->holdable.shared, hive, result, handle);
 }
 
@@ -265,9 +267,13 @@ static PyObject *lock_count(PyObject *self, PyObject *unused)
 static PyObject *lock_locked(PyObject *self, PyObject *unused)
 {
         const void *handle = shared_handle(self);
+        int result;
 
         (void)unused;
-        return handle ? PyBool_FromLong(lock_kind_of(self)->is_held(handle)) : NULL;
+        if (!handle)
+                return NULL;
+        ASK(as_shared(self)->hive, result, lock_kind_of(self)->is_held(handle));
+        return PyBool_FromLong(result);
 }
 
 static PyObject *lock_get_owner(PyObject *self, void *unused)
@@ -396,10 +402,11 @@ static int semaphore_init(PyObject *self, PyObject *args, PyObject *kwargs)
                 PyErr_Format(PyExc_ValueError, "semaphore initial value must be %zd to %zd, not %zd", least, most, value);
                 return -1;
         }
-        result = skep_semaphore_create(hive_of,
-                                       SKEP_SEMAPHORE_OPTIONS(.name = name, .value = (uint32_t)value, .max = bounded ? (uint32_t)value : 0,
-                                                              .flags = recover ? SKEP_SEMAPHORE_TRACKING : 0),
-                                       &handle);
+        ASK(hive, result,
+            skep_semaphore_create(hive_of,
+                                  SKEP_SEMAPHORE_OPTIONS(.name = name, .value = (uint32_t)value, .max = bounded ? (uint32_t)value : 0,
+                                                         .flags = recover ? SKEP_SEMAPHORE_TRACKING : 0),
+                                  &handle));
         return shared_adopt(self, &semaphore_kind, hive, result, handle);
 }
 
@@ -422,7 +429,7 @@ static PyObject *semaphore_py_release(PyObject *self, PyObject *const *args, Py_
                 PyErr_SetString(count > 1 ? PyExc_TypeError : PyExc_ValueError, count > 1 ? "release() takes at most 1 argument" : "n must be one or more");
                 return NULL;
         }
-        result = skep_semaphore_release(handle, (uint32_t)units);
+        ASK(as_shared(self)->hive, result, skep_semaphore_release(handle, (uint32_t)units));
         if (result == 0)
                 Py_RETURN_NONE;
         if (result != -EOVERFLOW && result != -EPERM)
@@ -434,9 +441,13 @@ static PyObject *semaphore_py_release(PyObject *self, PyObject *const *args, Py_
 static PyObject *semaphore_get_value(PyObject *self, PyObject *unused)
 {
         void *handle = shared_handle(self);
+        uint32_t free_units;
 
         (void)unused;
-        return handle ? PyLong_FromUnsignedLong(skep_semaphore_value(handle)) : NULL;
+        if (!handle)
+                return NULL;
+        ASK(as_shared(self)->hive, free_units, skep_semaphore_value(handle));
+        return PyLong_FromUnsignedLong(free_units);
 }
 
 static PyObject *semaphore_locked(PyObject *self, PyObject *unused)

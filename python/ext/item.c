@@ -333,7 +333,9 @@ static int nested_item(struct core_state *state, PyObject *hive, PyObject *objec
 /* @return 0; -1 with an exception */
 static int pickled_item(struct core_state *state, skep_hive *hive, PyObject *object, struct given *given)
 {
-        if (pickle_item(state, hive, object, &given->packed) < 0)
+        bool is_remote = hive && skep_hive_is_remote(hive); /* references do not travel */
+
+        if (pickle_item(state, is_remote ? NULL : hive, object, &given->packed) < 0)
                 return -1;
         given->item = item_of_data(SKEP_ITEM_PICKLE, given->packed.bytes);
         given->item.references = given->packed.references;
@@ -352,7 +354,7 @@ int item_from(struct core_state *state, PyObject *hive, PyObject *object, struct
                 return -1;
         if (result == 0)
                 result = nested_item(state, hive, object, &ret_given->item);
-        if (result == 0 && handle && (result = message_share_array(state, handle, object, &ret_given->array)) > 0)
+        if (result == 0 && handle && !hive_is_remote(hive) && (result = message_share_array(state, handle, object, &ret_given->array)) > 0)
                 ret_given->item = skep_item_array(ret_given->array);
         if (result == 0)
                 return pickled_item(state, handle, object, ret_given);
@@ -442,14 +444,14 @@ static PyObject *load_pickle(struct core_state *state, PyObject *hive, const str
 static PyObject *load_nested(struct core_state *state, PyObject *hive, const struct skep_item *item)
 {
         skep_hive *handle = hive_handle(state, hive);
-        const char *kind = handle ? skep_object_kind(handle, item->object) : NULL;
+        const char *kind = handle && !hive_is_remote(hive) ? skep_object_kind(handle, item->object) : NULL;
         PyObject *how = kind && state->nested ? PyDict_GetItemString(state->nested, kind) : NULL;
         PyObject *reference, *object = NULL;
 
         if (!handle)
                 return NULL;
         if (!kind)
-                return raise_result(state, -ESTALE, NULL, 0);
+                return raise_result(state, hive_is_remote(hive) ? -ENOTSUP : -ESTALE, NULL, 0);
         if (!how) {
                 PyErr_Format(PyExc_TypeError, "an object of kind '%s' cannot be got here", kind);
                 return NULL;

@@ -25,7 +25,7 @@ static int list_init(PyObject *self, PyObject *args, PyObject *kwargs)
 
         if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|zK:List", keywords, &hive, &name, &capacity) || !(hive_of = shared_init_hive(self, hive)))
                 return -1;
-        result = skep_list_create(hive_of, SKEP_LIST_OPTIONS(.name = name, .capacity = capacity), &handle);
+        ASK(hive, result, skep_list_create(hive_of, SKEP_LIST_OPTIONS(.name = name, .capacity = capacity), &handle));
         return shared_adopt(self, &list_kind, hive, result, handle);
 }
 
@@ -74,8 +74,10 @@ static Py_ssize_t list_length(PyObject *self)
 {
         skep_list *list = shared_handle(self);
         uint64_t length;
-        int result = list ? skep_list_length(list, &length) : WAIT_RAISED;
+        int result = WAIT_RAISED;
 
+        if (list)
+                ASK(as_shared(self)->hive, result, skep_list_length(list, &length));
         if (result == 0)
                 return (Py_ssize_t)length;
         list_raise(self, result);
@@ -86,8 +88,10 @@ static PyObject *get_at(PyObject *self, Py_ssize_t index, uint64_t *ret_version)
 {
         skep_list *list = shared_handle(self);
         struct skep_item item;
-        int result = list ? skep_list_get(list, index, &item, ret_version) : WAIT_RAISED;
+        int result = WAIT_RAISED;
 
+        if (list)
+                ASK(as_shared(self)->hive, result, skep_list_get(list, index, &item, ret_version));
         return result == 0 ? item_load(state_of(self), as_shared(self)->hive, &item) : list_raise(self, result);
 }
 
@@ -354,6 +358,7 @@ static PyObject *list_compare_and_set(PyObject *self, PyObject *args)
 
                 equal = list ? PyObject_RichCompareBool(there, old, Py_EQ) : -1;
                 Py_XDECREF(there);
+                result = 0; /* an attempt before may have met somebody */
                 if (equal > 0)
                         CHANGE(result, skep_list_set_if(list, index, version, &given.item));
         } while (equal > 0 && result == -EAGAIN);
@@ -734,7 +739,7 @@ static PyObject *list_wait(PyObject *self, PyObject *args, PyObject *kwargs)
             patience_from(NULL, timeout, &patience) < 0)
                 return NULL;
         context.version = version;
-        result = wait_for(attempt_wait, &context, &patience, false);
+        result = wait_for(attempt_wait, &context, &patience, hive_is_remote(as_shared(self)->hive));
         if (result == 0 || result == -ETIMEDOUT)
                 return PyBool_FromLong(result == 0);
         return list_raise(self, result);

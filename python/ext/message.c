@@ -54,7 +54,7 @@ static int put_bytes(struct core_state *state, skep_queue *queue, PyObject *obje
 
                 return put_parts(state, queue, SKEP_MESSAGE_BYTES, &part, 1, patience);
         }
-        result = wait_for(attempt_bytes, &context, patience, false);
+        result = wait_for(attempt_bytes, &context, patience, skep_hive_is_remote(skep_queue_hive(queue)));
         return result == 0 ? 0 : message_put_failed(state, queue, result, context.bytes);
 }
 
@@ -164,7 +164,7 @@ static int attempt_array(void *pointer, skep_deadline deadline)
 static int put_array_take(struct core_state *state, skep_queue *queue, skep_array *array, const struct patience *patience)
 {
         struct array_context context = {.queue = queue, .array = array};
-        int result = wait_for(attempt_array, &context, patience, false);
+        int result = wait_for(attempt_array, &context, patience, skep_hive_is_remote(skep_queue_hive(queue)));
         uint64_t bytes = skep_array_bytes(array);
 
         skep_array_unref(array);

@@ -388,7 +388,7 @@ static int commit(struct core_state *state, skep_queue *queue, struct skep_loan 
                   const struct patience *patience)
 {
         struct commit_context context = {.loan = loan, .kind = kind, .bytes = (size_t)bytes};
-        int result = wait_for(attempt_commit, &context, patience, false);
+        int result = wait_for(attempt_commit, &context, patience, skep_hive_is_remote(skep_queue_hive(queue)));
 
         if (result >= 0 && result != WAIT_RAISED)
                 return 0;

@@ -137,7 +137,7 @@ static PyObject *queue_open(PyObject *type, PyObject *args)
         hive = hive_handle(state, hive_object);
         if (!hive)
                 return NULL;
-        result = skep_queue_open(hive, name, &queue);
+        ASK(hive_object, result, skep_queue_open(hive, name, &queue));
         if (result < 0)
                 return raise_result(state, result, hive, 0);
         return queue_wrap((PyTypeObject *)type, hive_object, queue);
@@ -269,7 +269,7 @@ static Py_ssize_t put_run(PyObject *self, PyObject *const *items, Py_ssize_t cou
                 messages[context.count] = (struct skep_bytes){.data = PyBytes_AS_STRING(item), .bytes = (size_t)PyBytes_GET_SIZE(item)};
                 bytes += (uint64_t)PyBytes_GET_SIZE(item);
         }
-        result = wait_for(attempt_run, &context, patience, bytes >= COPY_WITHOUT_GIL_BYTES);
+        result = wait_for(attempt_run, &context, patience, bytes >= COPY_WITHOUT_GIL_BYTES || hive_is_remote(as_queue(self)->hive));
         *failed = result != 0;
         if (result == -ESHUTDOWN)
                 raise_closed(self);
@@ -359,7 +359,7 @@ static PyObject *get_one(PyObject *self, const struct patience *patience, bool k
         if (!context.queue)
                 return NULL;
         queue->used = true;
-        result = wait_for(attempt_borrow, &context, patience, false);
+        result = wait_for(attempt_borrow, &context, patience, hive_is_remote(queue->hive));
         if (result == -ETIMEDOUT) {
                 PyErr_SetNone(queue->state->empty);
                 return NULL;
@@ -568,7 +568,7 @@ static PyObject *queue_join(PyObject *self, PyObject *unused)
         (void)unused;
         if (!queue)
                 return NULL;
-        result = wait_for(attempt_join, queue, &patience, false);
+        result = wait_for(attempt_join, queue, &patience, hive_is_remote(as_queue(self)->hive));
         if (result != 0)
                 return raise_result(as_queue(self)->state, result, NULL, 0);
         Py_RETURN_NONE;

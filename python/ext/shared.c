@@ -24,8 +24,13 @@ void shared_dealloc(PyObject *self)
         struct shared_object *object = as_shared(self);
         PyTypeObject *type = Py_TYPE(self);
 
-        if (object->handle)
+        if (object->handle) {
+                PyThreadState *asking_state = hive_is_remote(object->hive) ? PyEval_SaveThread() : NULL;
+
                 object->kind->unref(object->handle);
+                if (asking_state)
+                        PyEval_RestoreThread(asking_state);
+        }
         Py_XDECREF(object->lock);
         Py_XDECREF(object->hive); /* after the handle that lives in it */
         type->tp_free(self);
@@ -78,7 +83,7 @@ PyObject *shared_attach(PyObject *type, PyObject *args, const struct shared_kind
 
         if (!state || !PyArg_ParseTuple(args, "OKK:attach", &hive, &offset, &serial) || !(hive_of = hive_handle(state, hive)))
                 return NULL;
-        result = kind->attach(hive_of, (skep_block){.offset = offset, .serial = serial}, &handle);
+        ASK(hive, result, kind->attach(hive_of, ((skep_block){.offset = offset, .serial = serial}), &handle));
         return shared_wrap(type, kind, hive, result, handle);
 }
 
@@ -93,7 +98,7 @@ PyObject *shared_open(PyObject *type, PyObject *args, const struct shared_kind *
 
         if (!state || !PyArg_ParseTuple(args, "Os:open", &hive, &name) || !(hive_of = hive_handle(state, hive)))
                 return NULL;
-        result = kind->open(hive_of, name, &handle);
+        ASK(hive, result, kind->open(hive_of, name, &handle));
         return shared_wrap(type, kind, hive, result, handle);
 }
 

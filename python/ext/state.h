@@ -97,7 +97,24 @@ struct hive_object {
         struct core_state *state;
         skep_hive *hive; /* NULL before it is joined and after close() */
         skep_hive *left; /* closed by the user, detached with the object */
+        bool is_remote;
 };
+
+/* Whether its objects are of another machine, each call on them a question over the network. @param hive  a Hive */
+static inline bool hive_is_remote(PyObject *hive)
+{
+        return ((const struct hive_object *)hive)->is_remote;
+}
+
+/* A call that does not wait, but for the answer of another machine: without the GIL then. */
+#define ASK(hive, result, call) \
+        do { \
+                PyThreadState *asking_state = hive_is_remote(hive) ? PyEval_SaveThread() : NULL; \
+\
+                (result) = (call); \
+                if (asking_state) \
+                        PyEval_RestoreThread(asking_state); \
+        } while (0)
 
 struct array_object {
         PyObject_HEAD
@@ -218,7 +235,7 @@ int wait_without_gil(attempt_function *attempt, void *context, skep_deadline dea
 void gil_take(void);
 void gil_drop(void);
 
-/* Try at once, with the GIL unless the attempt is @heavy; then as wait_without_gil(). */
+/* Try at once, with the GIL; then as wait_without_gil().  One that is @heavy, or asks another machine: as that at once. */
 int wait_for(attempt_function *attempt, void *context, const struct patience *patience, bool heavy);
 
 /* memcpy, without the GIL if that is worth it. */
@@ -390,6 +407,8 @@ int holdable_release(PyObject *self);
 
 /* Element type of a format string of the buffer protocol; 0: none. */
 uint32_t element_from_format(const char *format);
+/* NULL: of none */
+const char *format_of_element(uint32_t element);
 /* @param array  taken, also on failure */
 PyObject *array_wrap(struct core_state *state, PyObject *hive, skep_array *array);
 

@@ -20,40 +20,64 @@ static bool is_float(uint32_t element)
 
 static int value_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-        static char *keywords[] = {"hive", "format", "item_bytes", "count", "name", NULL};
+        static char *keywords[] = {"hive", "format", "item_bytes", "count", "name", "lock", "initial", NULL};
         struct shared_object *object = as_shared(self);
         struct skep_value_options options = {.options_bytes = sizeof options};
         const char *format = NULL;
         Py_ssize_t item_bytes = 0, count = 1;
+        Py_buffer initial = {0};
+        int lock = 0;
         PyObject *hive;
         skep_hive *hive_of;
         skep_value *handle = NULL;
         int result;
 
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Oz|nnz:Value", keywords, &hive, &format, &item_bytes, &count, &options.name) ||
+        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Oz|nnzpy*:Value", keywords, &hive, &format, &item_bytes, &count, &options.name, &lock,
+                                         &initial) ||
             !(hive_of = shared_init_hive(self, hive)))
-                return -1;
+                goto failed;
         if (format && !(options.element = element_from_format(format))) {
                 PyErr_Format(PyExc_TypeError, "a hive has no elements of format '%s'", format);
-                return -1;
+                goto failed;
         }
         if (item_bytes < 0 || count < 0) {
                 PyErr_SetString(PyExc_ValueError, "sizes must not be negative");
-                return -1;
+                goto failed;
         }
-        options.item_bytes = (uint64_t)item_bytes;
+        options.item_bytes = options.element ? skep_element_bytes(options.element) : (uint64_t)item_bytes;
         options.count = (uint64_t)count;
-        result = skep_value_create(hive_of, &options, &handle);
+        options.flags = lock ? SKEP_VALUE_LOCK : 0;
+        options.initial = count ? initial.buf : NULL;
+        if (initial.obj && (uint64_t)initial.len != options.item_bytes * options.count) {
+                PyErr_SetString(PyExc_ValueError, "initial is not as long as the elements");
+                goto failed;
+        }
+        ASK(hive, result, skep_value_create(hive_of, &options, &handle));
+        PyBuffer_Release(&initial);
         if (result == -EOVERFLOW || result == -ENOSPC) {
                 raise_result(object->state, -ENOSPC, hive_of, result == -EOVERFLOW ? UINT64_MAX : options.item_bytes * options.count);
                 return -1;
         }
         return shared_adopt(self, &value_kind, hive, result, handle);
+failed:
+        PyBuffer_Release(&initial);
+        return -1;
+}
+
+/* The elements of a value of this machine. @return the handle; NULL with an exception */
+static skep_value *value_here(PyObject *self)
+{
+        skep_value *value = shared_handle(self);
+
+        if (!value || skep_value_data(value))
+                return value;
+        PyErr_SetString(PyExc_BufferError, "the memory is another machine's");
+        return NULL;
 }
 
 static int value_getbuffer(PyObject *self, Py_buffer *view, int flags)
 {
-        skep_value *value = shared_handle(self);
+        skep_value *value = value_here(self);
 
         view->obj = NULL;
         if (!value)
@@ -258,7 +282,7 @@ PyDoc_STRVAR(fill_doc, "_fill(sequence)\n--\n\n"
                        "Set all elements from a sequence that is as long.  ValueError: it is not.  TypeError: an element is of the wrong type.");
 static PyObject *value_fill(PyObject *self, PyObject *object)
 {
-        skep_value *value = shared_handle(self);
+        skep_value *value = value_here(self);
         Py_ssize_t count, length;
         uint32_t element;
         void *data;
@@ -343,12 +367,12 @@ static skep_value *parse_index(PyObject *self, const char *function, bool indexe
                 if (is_float(skep_value_element(value))) { \
                         if (float_from(args[0], &number) < 0) \
                                 return NULL; \
-                        result = skep_value_##function##_f64(value, index, number, &number); \
+                        ASK(as_shared(self)->hive, result, skep_value_##function##_f64(value, index, number, &number)); \
                         return result == 0 ? PyFloat_FromDouble(number) : raise_atomic(self, result); \
                 } \
                 if (integer_from(args[0], &integer) < 0) \
                         return NULL; \
-                result = skep_value_##function##_i64(value, index, integer, &integer); \
+                ASK(as_shared(self)->hive, result, skep_value_##function##_i64(value, index, integer, &integer)); \
                 return result == 0 ? integer_object(skep_value_element(value), integer) : raise_atomic(self, result); \
         } \
         static PyObject *value_##name(PyObject *self, PyObject *const *args, Py_ssize_t count) \
@@ -363,6 +387,34 @@ static skep_value *parse_index(PyObject *self, const char *function, bool indexe
 ATOMIC(add, fetch_add)
 ATOMIC(exchange, exchange)
 
+static PyObject *load(PyObject *self, bool indexed, PyObject *const *args, Py_ssize_t count)
+{
+        uint64_t index;
+        skep_value *value = parse_index(self, "load", indexed, &args, &count, 0, &index);
+        int64_t integer;
+        double number;
+        int result;
+
+        if (!value)
+                return NULL;
+        if (is_float(skep_value_element(value))) {
+                ASK(as_shared(self)->hive, result, skep_value_load_f64(value, index, &number));
+                return result == 0 ? PyFloat_FromDouble(number) : raise_atomic(self, result);
+        }
+        ASK(as_shared(self)->hive, result, skep_value_load_i64(value, index, &integer));
+        return result == 0 ? integer_object(skep_value_element(value), integer) : raise_atomic(self, result);
+}
+
+static PyObject *value_load(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+        return load(self, false, args, count);
+}
+
+static PyObject *value_load_at(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+        return load(self, true, args, count);
+}
+
 static PyObject *compare_exchange(PyObject *self, bool indexed, PyObject *const *args, Py_ssize_t count)
 {
         uint64_t index;
@@ -376,11 +428,11 @@ static PyObject *compare_exchange(PyObject *self, bool indexed, PyObject *const 
         if (is_float(skep_value_element(value))) {
                 if (float_from(args[0], &old_number) < 0 || float_from(args[1], &new_number) < 0)
                         return NULL;
-                result = skep_value_compare_exchange_f64(value, index, &old_number, new_number);
+                ASK(as_shared(self)->hive, result, skep_value_compare_exchange_f64(value, index, &old_number, new_number));
         } else {
                 if (integer_from(args[0], &old_integer) < 0 || integer_from(args[1], &new_integer) < 0)
                         return NULL;
-                result = skep_value_compare_exchange_i64(value, index, &old_integer, new_integer);
+                ASK(as_shared(self)->hive, result, skep_value_compare_exchange_i64(value, index, &old_integer, new_integer));
         }
         return result == 0 || result == -EAGAIN ? PyBool_FromLong(result == 0) : raise_atomic(self, result);
 }
@@ -416,6 +468,10 @@ static int seen_from(const skep_value *value, uint64_t index, PyObject *object, 
         uint64_t item_bytes = skep_value_item_bytes(value);
         Py_buffer view;
 
+        if (!object && !skep_value_data(value)) {
+                PyErr_SetString(PyExc_ValueError, "say what was seen: the memory is another machine's");
+                return -1;
+        }
         if (!object) {
                 memcpy(seen, (const char *)skep_value_data(value) + index * item_bytes, item_bytes);
                 return 0;
@@ -454,7 +510,7 @@ static PyObject *value_wait(PyObject *self, PyObject *args)
         context.seen = memory;
         result = seen_from(context.value, context.index, seen == Py_None ? NULL : seen, memory);
         if (result == 0)
-                result = wait_for(attempt_wait, &context, &patience, false);
+                result = wait_for(attempt_wait, &context, &patience, hive_is_remote(as_shared(self)->hive));
         else
                 result = WAIT_RAISED;
         PyMem_Free(memory);
@@ -472,8 +528,76 @@ static PyObject *value_changed(PyObject *self, PyObject *unused)
         (void)unused;
         if (!value)
                 return NULL;
-        (void)skep_value_changed(value);
+        (void)skep_value_changed(value); /* another machine's changes by functions only, and they tell */
         Py_RETURN_NONE;
+}
+
+/* --- its lock, facts --- */
+
+static int attempt_acquire(void *value, skep_deadline deadline)
+{
+        return skep_value_acquire(value, deadline);
+}
+
+PyDoc_STRVAR(acquire_doc, "acquire(block=True, timeout=None)\n--\n\nTake the value's own lock, an RLock; whether it was taken.");
+static PyObject *value_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+        struct patience patience = {.deadline = skep_forever(), .blocks = true};
+        skep_value *value = shared_handle(self);
+        int result;
+
+        if (!value || ((count || names) && parse_waiting(as_shared(self)->state, "acquire", args, count, names, 0, &patience) < 0))
+                return NULL;
+        result = wait_for(attempt_acquire, value, &patience, hive_is_remote(as_shared(self)->hive));
+        if (result == SKEP_OWNER_DIED && owner_died_news(self) < 0) {
+                (void)skep_value_release(value);
+                return NULL;
+        }
+        if (result == 0 || result == SKEP_OWNER_DIED)
+                Py_RETURN_TRUE;
+        if (result == -ETIMEDOUT)
+                Py_RETURN_FALSE;
+        return raise_result(as_shared(self)->state, result, NULL, 0);
+}
+
+PyDoc_STRVAR(release_doc, "release()\n--\n\nRelease the value's own lock.  AssertionError: it is not this thread's.");
+static PyObject *value_release(PyObject *self, PyObject *unused)
+{
+        skep_value *value = shared_handle(self);
+        int result;
+
+        (void)unused;
+        if (!value)
+                return NULL;
+        ASK(as_shared(self)->hive, result, skep_value_release(value));
+        if (result == 0)
+                Py_RETURN_NONE;
+        if (result != -EPERM)
+                return raise_result(as_shared(self)->state, result, NULL, 0);
+        PyErr_SetString(PyExc_AssertionError, "attempt to release recursive lock not owned by thread");
+        return NULL;
+}
+
+static PyObject *value_get_element(PyObject *self, void *unused)
+{
+        skep_value *value = shared_handle(self);
+        const char *format;
+
+        (void)unused;
+        if (!value)
+                return NULL;
+        format = format_of_element(skep_value_element(value));
+        if (format)
+                return PyUnicode_FromString(format);
+        Py_RETURN_NONE;
+}
+
+static PyObject *value_get_count(PyObject *self, void *unused)
+{
+        skep_value *value = shared_handle(self);
+
+        (void)unused;
+        return value ? PyLong_FromUnsignedLongLong(skep_value_count(value)) : NULL;
 }
 
 #define FAST_ARGUMENTS(function) ((PyCFunction)(void (*)(void))(function)), METH_FASTCALL
@@ -488,17 +612,24 @@ static PyMethodDef value_methods[] = {
         {"exchange_at", FAST_ARGUMENTS(value_exchange_at), "exchange_at(index, new)\n--\n\nexchange() on one element."},
         {"compare_exchange_at", FAST_ARGUMENTS(value_compare_exchange_at), "compare_exchange_at(index, old, new)\n--\n\ncompare_exchange() on one element."},
         {"_wait", value_wait, METH_VARARGS, wait_doc},
+        {"load", FAST_ARGUMENTS(value_load), "load()\n--\n\nThe element."},
+        {"load_at", FAST_ARGUMENTS(value_load_at), "load_at(index)\n--\n\nload() of one element."},
+        {"acquire", FAST(value_acquire), acquire_doc},
+        {"release", value_release, METH_NOARGS, release_doc},
         {"changed", value_changed, METH_NOARGS, "changed()\n--\n\nTell who waits that the memory was changed directly."},
         {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef value_getset[] = {
         SHARED_ATTRIBUTES,
+        {"format", value_get_element, NULL, "Format character of an element; None: of items of other sizes.", NULL},
+        {"count", value_get_count, NULL, "How many elements.", NULL},
         {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyDoc_STRVAR(value_doc, "Value(hive, format, item_bytes=0, count=1, name=None)\n--\n\n"
-                        "Zeroed memory in a hive: count elements of a format character, or, if that is None, items of any size.  A writable buffer.");
+PyDoc_STRVAR(value_doc, "Value(hive, format, item_bytes=0, count=1, name=None, lock=False, initial=b'')\n--\n\n"
+                        "Memory in a hive: count elements of a format character, or, if that is None, items of any size; of the bytes initial, or\n"
+                        "zeros.  A writable buffer, but for another machine's.  lock: with a recursive lock of its own.");
 
 static PyType_Slot value_slots[] = {
         {Py_tp_doc, (void *)value_doc},

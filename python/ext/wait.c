@@ -161,8 +161,11 @@ int wait_without_gil(attempt_function *attempt, void *context, skep_deadline dea
 
 int wait_for(attempt_function *attempt, void *context, const struct patience *patience, bool heavy)
 {
-        int result = heavy ? wait_without_gil(attempt, context, skep_nowait()) : attempt(context, skep_nowait());
+        int result;
 
+        if (heavy)
+                return wait_without_gil(attempt, context, patience->deadline);
+        result = attempt(context, skep_nowait());
         return result == -ETIMEDOUT && patience->blocks ? wait_without_gil(attempt, context, patience->deadline) : result;
 }
 

@@ -22,7 +22,7 @@ __all__ = ['Dict', 'Namespace']
 
 
 class Dict(Referable, _core.Dict):
-    """Dict(...) as dict(...): a dict in the hive of this program's processes; Dict.in_hive() in another one.
+    """Dict(...) as dict(...): a dict in the hive of this program's processes; hive.dict(name) in another one.
 
     It may be given to processes as argument, put into queues and into other containers."""
 

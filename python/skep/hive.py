@@ -7,6 +7,7 @@ parent's: by fork it is a member already, by spawn and forkserver it gets the de
 A reference to an object in a hive can be pickled at any time and means something in any process that is a member of that
 hive.  It does not keep the object alive.
 """
+import errno
 import os
 import threading
 import weakref
@@ -32,8 +33,12 @@ def _identity_of(fd):
 class Hive(_core.Hive):
     """Membership in a hive, one region of shared memory with all its objects.
 
-    Made by Hive.create(name=None, capacity=0, persistent=False), Hive.open(name) or Hive.attach(fd).
+    Made by Hive.create(name=None, capacity=0, persistent=False), Hive.open(name), Hive.attach(fd) or Hive.connect(address, authkey).
     As a context manager it closes itself.
+
+    queue(), lock() ... give its objects.  All of them: with a name the one of that name, FileNotFoundError if there is none,
+    TypeError if it is of another kind; with create=True, or without a name, a new one, FileExistsError if the name is taken.
+    What describes a new one (maxsize, value, parties ...) is not looked at when one is found.
     """
 
     @classmethod
@@ -57,6 +62,10 @@ class Hive(_core.Hive):
 
         Its queues, locks ... work from here; arrays that come from it are this process's own.  Without an authkey the server
         must be of the same user, at a unix socket made with --plain.  PermissionError: the keys differ.
+
+        A call whose connection breaks raises OSError: with errno ENOTCONN it has surely not happened, ConnectionResetError means
+        that it may have.  Then reconnect(), also in a child after a fork.  OSError with ENOTSUP: what only one machine can do (RWLock,
+        Once, Pipe, a barrier's action, fileno(), arrays of the hive in a dict or list).  Its objects cannot be pickled.
         """
         return super().connect(address, authkey, timeout)._register()
 
@@ -83,8 +92,85 @@ class Hive(_core.Hive):
         from .queues import Queue
         if create or name is None:
             return (AcknowledgedQueue if acknowledge else Queue)._make(self, maxsize, name, acknowledge, deliveries)
-        queue = Queue.open(self, name)
+        queue = self._find(Queue, name)
         return AcknowledgedQueue.open(self, name) if queue.acknowledges else queue
+
+    def lock(self, name=None, create=False, *, on_owner_died='warn'):
+        """A skep.synchronize.Lock."""
+        return self._owned('Lock', name, create, on_owner_died)
+
+    def rlock(self, name=None, create=False, *, on_owner_died='warn'):
+        """A skep.synchronize.RLock."""
+        return self._owned('RLock', name, create, on_owner_died)
+
+    def semaphore(self, name=None, create=False, value=1, *, bounded=False, recover=False, on_owner_died='warn'):
+        """A skep.synchronize.Semaphore; bounded: a BoundedSemaphore."""
+        if bounded:
+            if recover:
+                raise ValueError('a semaphore that recovers is bounded anyway')
+            return self._owned('BoundedSemaphore', name, create, on_owner_died, value=value)
+        return self._owned('Semaphore', name, create, on_owner_died, value=value, recover=recover)
+
+    def event(self, name=None, create=False):
+        """A skep.synchronize.Event."""
+        from .synchronize import Event
+        return Event(hive=self, name=name) if create or name is None else self._find(Event, name)
+
+    def barrier(self, name=None, create=False, parties=None, action=None, timeout=None):
+        """A skep.synchronize.Barrier; action and timeout are this process's own, parties a new one's."""
+        from .synchronize import Barrier
+        if create or name is None:
+            return Barrier(parties, action, timeout, hive=self, name=name)
+        barrier = self._find(Barrier, name)
+        barrier._action, barrier._timeout = action, timeout
+        return barrier
+
+    def condition(self, name=None, create=False, lock=None):
+        """A skep.synchronize.Condition; a new one is bound to that Lock or RLock of this hive, or to an RLock of its own."""
+        from .synchronize import Condition
+        return Condition(lock, hive=self, name=name) if create or name is None else self._find(Condition, name)
+
+    def value(self, name=None, create=False, typecode='q', value=0):
+        """A number, with a lock: a skep.sharedctypes.Number; the types are ? b B h H i I l L q Q f d."""
+        from .sharedctypes import Number
+        return Number(typecode, value, hive=self, name=name) if create or name is None else self._find(Number, name, Number._found)
+
+    def array(self, name=None, create=False, typecode='q', size_or_initializer=1):
+        """Numbers, with a lock: a skep.sharedctypes.Numbers.  (Large arrays are skep.zeros(..., hive=hive), and go through queues.)"""
+        from .sharedctypes import Numbers
+        return Numbers(typecode, size_or_initializer, hive=self, name=name) if create or name is None else self._find(Numbers, name, Numbers._found)
+
+    def dict(self, name=None, create=False, *, capacity=0):
+        """A skep.Dict; a new one is empty, with room for so many keys at first."""
+        from .dicts import Dict
+        return Dict.in_hive(self, capacity=capacity, name=name) if create or name is None else self._find(Dict, name)
+
+    def list(self, name=None, create=False):
+        """A skep.List; a new one is empty."""
+        from .lists import List
+        return List(hive=self, name=name) if create or name is None else self._find(List, name)
+
+    def namespace(self, name=None, create=False):
+        """A skep.Namespace; a new one is empty."""
+        from .dicts import Namespace
+        return Namespace.in_hive(self, name=name) if create or name is None else self._find(Namespace, name)
+
+    def _owned(self, noun, name, create, on_owner_died, **options):
+        from . import synchronize
+        class_ = getattr(synchronize, noun)
+        if create or name is None:
+            return class_(on_owner_died=on_owner_died, hive=self, name=name, **options)
+        found = self._find(class_, name)
+        found.on_owner_died = on_owner_died
+        return found
+
+    def _find(self, class_, name, open_=None):
+        try:
+            return (open_ or class_.open)(self, name)
+        except OSError as error:
+            if error.errno != errno.EPROTOTYPE:
+                raise
+        raise TypeError(f'{name!r} is not the name of a {class_.__name__}')
 
     def __enter__(self):
         return self

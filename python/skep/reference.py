@@ -28,6 +28,8 @@ class Referable:
         return type(self), self.hive.identity, self.reference
 
     def __reduce__(self):
+        if self.hive.is_remote:
+            raise TypeError(f'a {type(self).__name__} of another machine cannot be sent: connect there, and find it by name')
         popen = get_spawning_popen()
         if popen is not None:
             _keep_until_child_ends(popen, self)

@@ -9,7 +9,8 @@ Names, signatures and behaviour are the standard library's.  Beyond it:
 * Value and Array can be pickled at any time (skep.reference).  So can raw ctypes objects, by multiprocessing's pickler and
   skep's queues; pickle itself copies them, as it does with all of ctypes;
 * types that contain pointers are refused: an address means nothing in another process;
-* arrays of numbers are filled from a list, a range or a buffer in one pass.
+* arrays of numbers are filled from a list, a range or a buffer in one pass;
+* Number and Numbers have names, and work in a hive of another machine as they do in one of this machine (Hive.value, Hive.array).
 """
 import ctypes
 import functools
@@ -24,7 +25,7 @@ from .hive import default_hive
 from .reference import Referable
 from .synchronize import RLock
 
-__all__ = ['RawValue', 'RawArray', 'Value', 'Array', 'copy', 'synchronized']
+__all__ = ['RawValue', 'RawArray', 'Value', 'Array', 'Number', 'Numbers', 'copy', 'synchronized']
 
 typecode_to_type = {
     'c': ctypes.c_char, 'u': ctypes.c_wchar, '?': ctypes.c_bool,
@@ -363,3 +364,104 @@ class SynchronizedString(SynchronizedArray):
 
     value = _locked('value')
     raw = _locked('raw')
+
+
+# --- numbers with a lock, here or on another machine ------------------------------------------------------------------------
+
+class _Locked(Referable, _core.Value):
+    """What Number and Numbers have in common.  The lock is an RLock of their own."""
+
+    def __init__(self, typecode, numbers, hive=None, name=None):
+        type_ = _type_of(typecode)
+        format_ = _format_of(type_)
+        if format_ is None:
+            raise TypeError(f'{typecode!r} is not the type of a number')
+        super().__init__(default_hive() if hive is None else hive, format_, 0, len(numbers), name, True, (type_ * len(numbers))(*numbers))
+
+    @classmethod
+    def _found(cls, hive, name):
+        self = cls.open(hive, name)
+        if self.format is None or (cls is Number and self.count != 1):
+            raise TypeError(f'{name!r} is not the name of a {cls.__name__}')
+        return self
+
+    def get_lock(self):
+        """What has acquire() and release(), and works in a with statement: this one."""
+        return self
+
+    def __enter__(self):
+        return self.acquire()
+
+    def __exit__(self, *exc_info):
+        self.release()
+
+
+class Number(_Locked):
+    """A number: value, and in one step add(n), exchange(new), compare_exchange(old, new), none of which waits for the lock.
+
+    Also wait_for_change(), acquire(block=True, timeout=None), release(), with.  See Hive.value().
+    """
+
+    def __init__(self, typecode, value=0, *, hive=None, name=None):
+        super().__init__(typecode, [value], hive, name)
+
+    @property
+    def value(self):
+        """The number."""
+        return self.load()
+
+    @value.setter
+    def value(self, value):
+        self.exchange(value)
+
+    def wait_for_change(self, seen=None, timeout=None):
+        """Wait until the value differs from seen (None: from what it is now); returns False if the time ran out."""
+        return self._wait(0, self.load() if seen is None else seen, timeout)
+
+    def __repr__(self):
+        return f'<{type(self).__name__} {self.value!r}>'
+
+
+class Numbers(_Locked):
+    """An array of numbers: len, index, slice (element by element), and in one step add(index, n), exchange and compare_exchange.
+
+    Also wait_for_change(index), acquire(block=True, timeout=None), release(), with.  See Hive.array().
+    """
+
+    def __init__(self, typecode, size_or_initializer, *, hive=None, name=None):
+        try:
+            numbers = [0] * operator.index(size_or_initializer)
+        except TypeError:
+            numbers = list(size_or_initializer)
+        if not numbers:
+            raise ValueError('an array of numbers has one or more')
+        super().__init__(typecode, numbers, hive, name)
+
+    add = _core.Value.add_at
+    exchange = _core.Value.exchange_at
+    compare_exchange = _core.Value.compare_exchange_at
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self.load_at(i) for i in range(*index.indices(self.count))]
+        return self.load_at(index)
+
+    def __setitem__(self, index, value):
+        if not isinstance(index, slice):
+            self.exchange_at(index, value)
+            return
+        places, numbers = range(*index.indices(self.count)), list(value)
+        if len(places) != len(numbers):
+            raise ValueError('the length of an array does not change')
+        for i, number in zip(places, numbers):
+            self.exchange_at(i, number)
+
+    def wait_for_change(self, index, seen=None, timeout=None):
+        """Wait until an element differs from seen (None: from what it is now); returns False if the time ran out."""
+        return self._wait(index, self.load_at(index) if seen is None else seen, timeout)
+
+    def __repr__(self):
+        return f'<{type(self).__name__} {self[:]!r}>'

@@ -2,10 +2,13 @@ import ctypes
 from collections.abc import Iterable, Sequence
 from typing import Any, Generic, Literal, TypeVar, overload
 
+from . import _core
+from .hive import Hive
+
 _C = TypeVar('_C', bound=Any)
 _T = TypeVar('_T')
 
-__all__ = ['RawValue', 'RawArray', 'Value', 'Array', 'copy', 'synchronized']
+__all__ = ['RawValue', 'RawArray', 'Value', 'Array', 'Number', 'Numbers', 'copy', 'synchronized']
 
 typecode_to_type: dict[str, type[Any]]
 
@@ -70,3 +73,23 @@ class SynchronizedArray(SynchronizedBase[Any], Generic[_T]):
 class SynchronizedString(SynchronizedArray[bytes]):
     value: bytes
     raw: bytes
+
+class _Locked(_core.Value):
+    def get_lock(self) -> Any: ...
+    def __enter__(self) -> bool: ...
+    def __exit__(self, *exc_info: Any) -> None: ...
+
+class Number(_Locked):
+    value: Any
+    def __init__(self, typecode: str | type[Any], value: Any = 0, *, hive: Hive | None = None, name: str | None = None) -> None: ...
+    def wait_for_change(self, seen: Any = None, timeout: float | None = None) -> bool: ...
+
+class Numbers(_Locked):
+    def __init__(self, typecode: str | type[Any], size_or_initializer: int | Iterable[Any], *, hive: Hive | None = None, name: str | None = None) -> None: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int | slice) -> Any: ...
+    def __setitem__(self, index: int | slice, value: Any) -> None: ...
+    def add(self, index: int, n: Any, /) -> Any: ...  # type: ignore[override]
+    def exchange(self, index: int, new: Any, /) -> Any: ...  # type: ignore[override]
+    def compare_exchange(self, index: int, old: Any, new: Any, /) -> bool: ...  # type: ignore[override]
+    def wait_for_change(self, index: int, seen: Any = None, timeout: float | None = None) -> bool: ...

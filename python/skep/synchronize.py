@@ -11,7 +11,7 @@ Names, signatures and exceptions are the standard library's.  Beyond it:
 * a party of a Barrier that dies breaks it for the others.  Who ends in order is no longer a party;
 * a Semaphore does not get back what a dead process had taken, unless made with recover=True;
 * all of them can be pickled at any time (skep.reference);
-* in a hive that strange processes join they can have names: Lock(hive=hive, name='x') there, Lock.open(hive, 'x') here (not Condition);
+* in a hive that strange processes join they can have names: hive.lock('x', create=True) there, hive.lock('x') here (skep.Hive);
 * new are RWLock and Once.
 """
 import os
@@ -140,21 +140,13 @@ class Condition(Referable, _core.Condition):
     AssertionError: the lock is not held.  A notified waiter that dies passes the notification on.
     """
 
-    def __init__(self, lock=None, *, ctx=None, hive=None):
-        if lock is None:
+    def __init__(self, lock=None, *, ctx=None, hive=None, name=None):
+        if lock is None and name is None:
             lock = RLock(hive=hive)
-        super().__init__(lock.hive if isinstance(lock, _Owned) else _hive(hive), lock)
+        super().__init__(lock.hive if isinstance(lock, _Owned) else _hive(hive), lock, name)
 
     def _attach_arguments(self):
         return (self._lock,)
-
-    def acquire(self, block=True, timeout=None):
-        """Take the lock."""
-        return self._lock.acquire(block, timeout)
-
-    def release(self):
-        """Release the lock."""
-        self._lock.release()
 
     def wait_for(self, predicate, timeout=None):
         """Wait until predicate() is true; returns what it returned last, which is false if the time ran out."""
@@ -177,6 +169,8 @@ class Condition(Referable, _core.Condition):
     _wait_semaphore = _woken_count
 
     def __repr__(self):
+        if self.hive.is_remote:
+            return f'<{type(self).__name__} of another machine>'
         return f'<{type(self).__name__}({self._lock!r}, {self._waiters()})>'
 
 
