@@ -761,7 +761,8 @@ int main(void)
 {
         return RUN_TESTS("dict", setup, teardown, set_get_and_delete, many_are_got_at_once, keys_of_every_kind,
                          numbers_that_are_equal_are_one_key_and_the_first_stays, pop_popitem_and_setdefault, versions_tell_what_was_set_since,
-                         adding_to_numbers, it_grows_to_many_keys_and_shrinks_again, a_stack_and_a_queue_of_keys_stay_small, keys_that_collide, a_long_walk_at_random_is_what_a_model_says,
+                         adding_to_numbers, it_grows_to_many_keys_and_shrinks_again, a_stack_and_a_queue_of_keys_stay_small,
+                         keys_that_collide, a_long_walk_at_random_is_what_a_model_says,
                          update_of_many_and_clear, long_keys_and_values_come_and_go, an_array_is_held_by_reference,
                          containers_nest_and_go_with_their_last_reference, a_very_deep_nest_goes, a_full_hive_leaves_the_dict_as_it_was,
                          a_key_that_finds_no_room_for_itself_leaves_no_trace, a_damaged_table_is_refused, who_waits_for_a_key_gets_it,
