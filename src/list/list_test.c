@@ -188,7 +188,8 @@ static int slice_of(struct skep_slice slice, int indices[NUMBER_MAX])
 static void model_splice(int from, int gone, const int *numbers, int count)
 {
         memmove(model + from + count, model + from + gone, sizeof(int) * (size_t)(model_count - from - gone));
-        memcpy(model + from, numbers, sizeof(int) * (size_t)count);
+        if (count) /* NULL then */
+                memcpy(model + from, numbers, sizeof(int) * (size_t)count);
         model_count += count - gone;
 }
 
