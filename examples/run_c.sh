@@ -25,6 +25,9 @@ frames=$(for i in 0 1 2 3 4 5 6 7 8 9; do echo "(1, 3, 2048, 2048) $i.0"; done)
 queue=$(for who in child parent; do echo "$who got 42"; echo "$who got 0 bytes"; echo "$who got hello"; done)
 counter=$(echo "no lock: 0 rounds above 200"; for way in "a lock" "the value's lock" atomic; do echo "$way: 0 rounds above 200, 10 exact"; done)
 for start in fork spawn; do
+        check "managed $start" "{1: '1', '2': 2, 0.25: None}
+[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+{'the': 240, 'bee': 80, 'hive': 80, 'honey': 80}" "$examples/managed" "$start"
         check "counter $start" "$counter" "$examples/counter" "$start"
         check "image_event $start" "1000 images, 1000 sound and in order" "$examples/image_event" "$start"
         check "frames $start" "$frames" "$examples/frames" "$start"
