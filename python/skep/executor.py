@@ -44,7 +44,7 @@ class _Future(_crew.Job, Future):
     crew.  Only for callbacks, and for wait() and as_completed(), which look at _waiters, a thread does it in the background.
     """
 
-    _crew = _number = _function = _job = _waiting = _result = _exception = None
+    _crew = _number = _name = _job = _waiting = _result = _exception = None
     _state = PENDING
     _done_callbacks = ()
 
@@ -122,14 +122,14 @@ class _Future(_crew.Job, Future):
     # --- as the job of its call ---
 
     def describe(self, index):
-        return f'{_name(self._function)}()'
+        return f'{self._name}()'
 
     def renumbered(self, index, number):
         self._number = number
 
     def _settle(self, index, ok, value):
         """set_result() or set_exception(), unless it was cancelled."""
-        self._crew = self._function = None
+        self._crew = None
         with self._condition:
             if self._state != PENDING:
                 return
@@ -170,7 +170,10 @@ class _Parts(_crew.Job):
 
 
 def _name(function):
-    return getattr(function, '__qualname__', None) or repr(function)
+    return getattr(function, '__qualname__', None) or type(function).__qualname__
+
+
+POLL_EVERY = 1024  # calls
 
 
 class ProcessPoolExecutor(Executor):
@@ -201,6 +204,7 @@ class ProcessPoolExecutor(Executor):
         self._initializer, self._initargs, self._max_tasks_per_child = initializer, initargs, max_tasks_per_child
         self._lock = threading.Lock()
         self._condition = threading.Condition()
+        self._submitted = 0
         self._crew = None
         self._shut_down = False
 
@@ -254,7 +258,7 @@ class ProcessPoolExecutor(Executor):
         with self._lock:
             crew = self._started()
             crew.check()
-            future._crew, future._function = crew, fn
+            future._crew, future._name = crew, _name(fn)  # not fn: what it holds shall not live longer than the call
             try:
                 function = crew.function(fn)
                 if kwargs:
@@ -263,6 +267,10 @@ class ProcessPoolExecutor(Executor):
                     crew.put_one(future, function, _crew.CALL, args)
             except Exception as error:  # of pickle, or the hive is full: it is the future's, as it always was
                 future._settle(0, False, error)
+            self._submitted += 1
+            due = not self._submitted % POLL_EVERY
+        if due:  # results that nobody ever asks for shall not pile up
+            crew.poll()
         return future
 
     def map(self, fn, *iterables, timeout=None, chunksize=1, buffersize=None, retries=0):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -285,3 +286,26 @@ def test_a_future_is_told_apart_from_its_neighbours(executor):
     good.add_done_callback(seen.append)  # done already: at once
     good.add_done_callback(lambda future: seen.append(2))
     assert seen == [good, 2]
+
+
+def test_results_that_nobody_asks_for_do_not_pile_up():
+    with skep.ProcessPoolExecutor(2, mp_context=skep.get_context('fork')) as executor:
+        for number in range(20000):
+            executor.submit(abs, number)
+            if number % 1000 == 0:
+                time.sleep(0.02)
+        assert len(executor._crew._open) < 15000
+
+
+class Callee:
+    def call(self):
+        pass
+
+
+def test_a_call_that_is_done_keeps_nothing_alive_though_nobody_asks():
+    with skep.ProcessPoolExecutor(1, mp_context=skep.get_context('fork')) as executor:
+        callee = Callee()
+        executor.submit(callee.call)
+        gone = weakref.ref(callee)
+        del callee
+        assert gone() is None
