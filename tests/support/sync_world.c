@@ -215,6 +215,8 @@ void world_make(struct world *world, const struct operation *operation)
         until("condition", 2);
         until("barrier", 2);
         until("event", 1);
+        MUST(skep_condition_acquire(all.condition, LONG)); /* who is seen to wait there may not have let go of the lock yet: */
+        MUST(skep_condition_release(all.condition));       /* stopped just then, it would keep it */
         halt(victim);
         halt(waiter);
         halt(second);
